@@ -1,0 +1,237 @@
+"""Checkpoints to float32 open_clip models: by open_clip name and tag, or from a local file.
+
+OpenAI's weights need QuickGELU in both towers, which open_clip's plain configurations (`RN50`) do not
+have; here the activation follows from where the weights come from, and where that does not settle it,
+it must be said.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import open_clip
+import safetensors
+import safetensors.torch
+import torch
+from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+from torch import Tensor
+
+from maclip_export.encoders import describe_activation
+from maclip_export.errors import CheckpointError
+from maclip_runtime.bundle import hash_file
+from maclip_runtime.manifest import Architecture, Weights
+from maclip_runtime.views import CLIP_MEAN, CLIP_STD, ViewGeometry
+
+Activation = Literal["auto", "quick-gelu", "gelu"]
+StateDict = dict[str, Tensor]
+
+# Entries of OpenAI's archives that are settings, not weights. open_clip's own checkpoints lack them.
+_SETTINGS = ("input_resolution", "context_length", "vocab_size")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded model in float32, with what the manifest says of it."""
+
+    model: CLIP
+    weights: Weights
+    architecture: Architecture
+    views: ViewGeometry
+
+
+def load_named(name: str, pretrained: str, activation: Activation = "auto") -> Checkpoint:
+    """A model by open_clip name, with a pretrained tag (downloaded) or a local weights file."""
+    name = name.replace("/", "-")
+    config: dict[str, Any] | None = open_clip.get_model_config(name)
+    if config is None:
+        raise CheckpointError(f"open_clip has no model {name!r}; see open_clip.list_models()")
+    if {"custom_text", "multimodal_cfg"} & config.keys():
+        raise CheckpointError(f"{name} is not laid out as CLIP; take a plain CLIP model")
+    tag = open_clip.get_pretrained_cfg(name, pretrained)
+    if tag:
+        path = _download(name, pretrained, tag)
+        config["quick_gelu"] = bool(tag.get("quick_gelu")) or pretrained == "openai"
+    elif Path(pretrained).is_file():
+        path = Path(pretrained)
+        config["quick_gelu"] = _settle_activation(name, config, path, activation)
+    else:
+        tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none"
+        raise CheckpointError(f"{pretrained}: neither a file nor a tag of {name} (it has: {tags})")
+    model = CLIP(**config)
+    try:
+        model.load_state_dict(_drop_settings(read_state_dict(path)))
+    except RuntimeError as error:
+        raise CheckpointError(f"{path}: not the weights of {name}: {_first_line(error)}") from None
+    views = ViewGeometry(
+        mean=tuple(tag.get("mean", CLIP_MEAN)), std=tuple(tag.get("std", CLIP_STD))
+    )
+    return _describe(model, name, f"tag {pretrained}" if tag else path.name, path, views)
+
+
+def load_file(path: Path, activation: Activation = "auto") -> Checkpoint:
+    """A local file in OpenAI's layout, state dict or TorchScript; the architecture is in its shapes.
+
+    Float32 weights are kept as they are (open_clip's builder for this layout rounds them to half).
+    """
+    state_dict = read_state_dict(path)
+    quick_gelu = (
+        activation != "gelu"
+    )  # the layout is OpenAI's, and so is the activation unless told
+    try:
+        model = build_model(state_dict, quick_gelu=quick_gelu)
+    except (KeyError, IndexError, ZeroDivisionError, RuntimeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: not a CLIP checkpoint in OpenAI's layout ({_first_line(error)})"
+        ) from None
+    return _describe(model, path.stem, path.name, path, ViewGeometry())
+
+
+def read_state_dict(path: Path) -> StateDict:
+    """The float32 tensors of a state dict, safetensors file or TorchScript archive.
+
+    Pickled code is never run. Raises CheckpointError if the file holds anything but tensors.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    state_dict: Any
+    try:
+        if path.suffix == ".safetensors":
+            state_dict = safetensors.torch.load_file(path)
+        elif _is_torchscript(path):
+            state_dict = torch.jit.load(path, map_location="cpu").state_dict()
+        else:
+            state_dict = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise CheckpointError(
+            f"{path}: damaged, or holds pickled objects other than tensors, which are never loaded; "
+            "save a state dict of tensors"
+        ) from None
+    except (
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        safetensors.SafetensorError,
+    ) as error:
+        raise CheckpointError(
+            f"{path}: not readable as a checkpoint ({_first_line(error)})"
+        ) from None
+    if isinstance(state_dict, dict) and "state_dict" in state_dict:
+        state_dict = state_dict["state_dict"]
+    if not isinstance(state_dict, dict) or not all(torch.is_tensor(v) for v in state_dict.values()):
+        raise CheckpointError(f"{path}: not a state dict of tensors")
+    return {
+        key.removeprefix("module."): value.float() if value.is_floating_point() else value
+        for key, value in state_dict.items()
+    }
+
+
+def build_model(state_dict: StateDict, *, quick_gelu: bool) -> CLIP:
+    """The model whose weights these are, its sizes read from the shapes, in float32."""
+    weights = _drop_settings(state_dict)
+    if "visual.proj" in weights:
+        width, _, _, patch = weights["visual.conv1.weight"].shape
+        grid = _grid_side(weights["visual.positional_embedding"])
+        vision = CLIPVisionCfg(
+            layers=_count(weights, "visual.transformer.resblocks."),
+            width=width,
+            patch_size=patch,
+            image_size=patch * grid,
+        )
+    else:
+        vision = CLIPVisionCfg(
+            layers=tuple(_count(weights, f"visual.layer{stage}.") for stage in (1, 2, 3, 4)),
+            width=weights["visual.layer1.0.conv1.weight"].shape[0],
+            image_size=32 * _grid_side(weights["visual.attnpool.positional_embedding"]),
+        )
+    text_width = weights["ln_final.weight"].shape[0]
+    text = CLIPTextCfg(
+        context_length=weights["positional_embedding"].shape[0],
+        vocab_size=weights["token_embedding.weight"].shape[0],
+        width=text_width,
+        heads=max(1, text_width // 64),
+        layers=_count(weights, "transformer.resblocks."),
+    )
+    model = CLIP(weights["text_projection"].shape[1], vision, text, quick_gelu=quick_gelu)
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def _drop_settings(state_dict: StateDict) -> StateDict:
+    return {key: value for key, value in state_dict.items() if key not in _SETTINGS}
+
+
+def _grid_side(positional_embedding: Tensor) -> int:
+    return round((positional_embedding.shape[0] - 1) ** 0.5)
+
+
+def _count(weights: StateDict, prefix: str) -> int:
+    """How many numbered blocks there are under a prefix."""
+    depth = prefix.count(".")
+    blocks = {key.split(".")[depth] for key in weights if key.startswith(prefix)}
+    if not blocks:
+        raise KeyError(f"no {prefix}*")
+    return len(blocks)
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(Path(name).name == "constants.pkl" for name in archive.namelist())
+
+
+def _settle_activation(
+    name: str, config: dict[str, Any], path: Path, activation: Activation
+) -> bool:
+    """Whether a local file's weights for a named model want QuickGELU; refuses to guess."""
+    if activation != "auto":
+        return activation == "quick-gelu"
+    if config.get("quick_gelu") or any(key in read_state_dict(path) for key in _SETTINGS):
+        return True  # only OpenAI's own files carry their settings
+    if f"{name}-quickgelu" not in open_clip.list_models():
+        return False
+    raise CheckpointError(
+        f"{path}: cannot tell whether these {name} weights want QuickGELU (OpenAI's do); "
+        "say --activation quick-gelu or --activation gelu"
+    )
+
+
+def _download(name: str, tag: str, config: dict[str, Any]) -> Path:
+    try:
+        return Path(open_clip.download_pretrained(config))
+    except Exception as error:  # noqa: BLE001  the hub client's, urllib's and open_clip's own have no common base
+        raise CheckpointError(
+            f"{name} {tag}: the weights could not be downloaded ({_first_line(error)}); "
+            "download them elsewhere and give the file: --pretrained FILE or --checkpoint FILE"
+        ) from None
+
+
+def _describe(model: CLIP, name: str, source: str, path: Path, views: ViewGeometry) -> Checkpoint:
+    visual = model.visual
+    features = model.text_projection.shape[1]
+    if hasattr(visual, "attnpool"):
+        layers = (visual.layer1, visual.layer2, visual.layer3, visual.layer4)
+        depth = "-".join(str(len(layer)) for layer in layers)
+        image = f"ModifiedResNet {depth}, width {visual.conv3.out_channels}"
+    else:
+        image = (
+            f"VisionTransformer {len(visual.transformer.resblocks)} blocks, "
+            f"width {visual.conv1.out_channels}, patch {visual.conv1.kernel_size[0]}"
+        )
+    text = f"Transformer {len(model.transformer.resblocks)} blocks, width {model.transformer.width}"
+    return Checkpoint(
+        model.float().eval().requires_grad_(False),
+        Weights(name, source, hash_file(path)),
+        Architecture(image, text, features, describe_activation(model)),
+        views,
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,0 +1,33 @@
+"""maclip_runtime: no-reference image quality scores from a MA-CLIP bundle, without torch.
+
+    from maclip_runtime import Scorer
+    print(Scorer("rn50.maclip").score("photo.jpg").score)
+
+Importing this loads NumPy and Pillow; an inference engine is imported when a Scorer is made.
+"""
+
+from maclip_runtime.bundle import Bundle, open_bundle
+from maclip_runtime.errors import (
+    BundleError,
+    EngineError,
+    MaclipError,
+    PictureError,
+    UsageError,
+)
+from maclip_runtime.head import Cues
+from maclip_runtime.scorer import Score, Scorer
+from maclip_runtime.version import __version__
+
+__all__ = [
+    "Bundle",
+    "BundleError",
+    "Cues",
+    "EngineError",
+    "MaclipError",
+    "PictureError",
+    "Score",
+    "Scorer",
+    "UsageError",
+    "__version__",
+    "open_bundle",
+]

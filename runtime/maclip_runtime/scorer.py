@@ -1,0 +1,139 @@
+"""The scorer: picture in, score out."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maclip_runtime.bundle import Bundle, open_bundle
+from maclip_runtime.engines import open_engine
+from maclip_runtime.errors import PictureError
+from maclip_runtime.head import Cues, judge_views
+from maclip_runtime.images import Picture, PreparedFrame, Preset, describe_picture, prepare_frame
+
+logger = logging.getLogger(__name__)
+
+_READ_AHEAD = 2  # decoded frames that may wait for the engine; bounds memory at any picture size
+
+
+@dataclass(frozen=True)
+class Score:
+    """The quality of one picture; higher is better.
+
+    `score`, `similarity`, `magnitude` and `weight` (of the similarity cue) are means over the views;
+    `cues` has them per view, in view order, the global view last. `views` is their number.
+    `width` and `height` are the picture's own. `enlarged`: it was smaller than a view and was scaled
+    up first, which is out of the published method. `bundle` and `engine` say what made the score.
+    """
+
+    path: str
+    score: float
+    similarity: float
+    magnitude: float
+    weight: float
+    views: int
+    width: int
+    height: int
+    enlarged: bool
+    preset: str
+    engine: str
+    bundle: str
+    cues: Cues
+
+
+class Scorer:
+    """Scores pictures with the encoder of a bundle. May be used from several threads at once.
+
+    bundle: a bundle directory, or an opened Bundle. engine: see `open_engine`. preset: "native"
+    (the picture as it is), or "448" or "224" (resized to a square of that side first).
+    exif_orientation: turn pictures as their EXIF tag says; the published method does not.
+    """
+
+    def __init__(
+        self,
+        bundle: str | os.PathLike[str] | Bundle,
+        *,
+        engine: str = "auto",
+        preset: Preset = "native",
+        threads: int | None = None,
+        exif_orientation: bool = False,
+    ) -> None:
+        self.bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
+        self.preset = preset
+        self.exif_orientation = exif_orientation
+        self._prompts = self.bundle.load_prompts()
+        self._engine = open_engine(self.bundle, engine, threads=threads)
+        logger.info("%s with %s", self.bundle.path, self._engine.name)
+
+    def score(self, picture: Picture) -> Score:
+        """Score a path, a PIL image or a uint8 RGB array `[H, W, 3]`; PictureError if it can't be."""
+        prepared = self.prepare(picture)
+        return self.judge(self.encode(prepared), prepared, describe_picture(picture))
+
+    def score_many(self, pictures: Iterable[Picture]) -> Iterator[Score | PictureError]:
+        """Score pictures in order, decoding the next ones while the engine works.
+
+        A picture that cannot be scored comes out as its PictureError, in its place; the others are
+        not lost. At most two decoded frames wait at a time.
+        """
+        waiting: deque[tuple[str, Future[PreparedFrame]]] = deque()
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="maclip-decode") as decoder:
+            try:
+                for picture in pictures:
+                    waiting.append(
+                        (describe_picture(picture), decoder.submit(self.prepare, picture))
+                    )
+                    if len(waiting) > _READ_AHEAD:
+                        yield self._score_prepared(*waiting.popleft())
+                while waiting:
+                    yield self._score_prepared(*waiting.popleft())
+            finally:  # also when the caller stops early
+                for _, future in waiting:
+                    future.cancel()
+
+    def prepare(self, picture: Picture) -> PreparedFrame:
+        """Read a picture and bring it to the preset's size."""
+        return prepare_frame(
+            picture,
+            self.preset,
+            self.bundle.manifest.method.views.size,
+            exif_orientation=self.exif_orientation,
+        )
+
+    def encode(self, prepared: PreparedFrame) -> NDArray[np.float32]:
+        """Features `[V, D]` of a prepared frame's views."""
+        return self._engine.encode(prepared.frame)
+
+    def judge(self, features: NDArray[np.float32], prepared: PreparedFrame, path: str) -> Score:
+        """The score of a picture from its features `[V, D]`."""
+        method = self.bundle.manifest.method
+        cues = judge_views(features, self._prompts, method.logit_scale, method.head)
+        return Score(
+            path=path,
+            score=float(cues.score.mean()),
+            similarity=float(cues.similarity.mean()),
+            magnitude=float(cues.magnitude.mean()),
+            weight=float(cues.weight.mean()),
+            views=len(cues.score),
+            width=prepared.width,
+            height=prepared.height,
+            enlarged=prepared.enlarged,
+            preset=self.preset,
+            engine=self._engine.name,
+            bundle=self.bundle.name,
+            cues=cues,
+        )
+
+    def _score_prepared(self, path: str, prepared: Future[PreparedFrame]) -> Score | PictureError:
+        try:
+            frame = prepared.result()
+        except PictureError as error:
+            return error
+        return self.judge(self.encode(frame), frame, path)
