@@ -8,6 +8,7 @@ it must be said.
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,12 +100,15 @@ def read_state_dict(path: Path) -> StateDict:
         raise CheckpointError(f"{path}: no such file")
     state_dict: Any
     try:
-        if path.suffix == ".safetensors":
-            state_dict = safetensors.torch.load_file(path)
-        elif _is_torchscript(path):
-            state_dict = torch.jit.load(path, map_location="cpu").state_dict()
-        else:
-            state_dict = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # torch finds TorchScript old and odd pickles suspicious; what loads here is settled.
+            warnings.simplefilter("ignore")
+            if path.suffix == ".safetensors":
+                state_dict = safetensors.torch.load_file(path)
+            elif _is_torchscript(path):
+                state_dict = torch.jit.load(path, map_location="cpu").state_dict()
+            else:
+                state_dict = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise CheckpointError(
             f"{path}: damaged, or holds pickled objects other than tensors, which are never loaded; "

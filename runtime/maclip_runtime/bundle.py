@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ class Bundle:
         try:
             with np.load(path, allow_pickle=False) as archive:
                 embeddings = archive["embeddings"]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise BundleError(
                 f"{path}: not readable ({error}); run `maclip prompts` again"
             ) from None

@@ -102,12 +102,9 @@ def read_frame(picture: Picture, *, exif_orientation: bool = False) -> Frame:
     except FileNotFoundError:
         raise PictureError(name, "no such file") from None
     except UnidentifiedImageError:
+        formats = ", ".join(FORMATS)
         empty = path.stat().st_size == 0
-        reason = (
-            "empty file"
-            if empty
-            else "not a picture that can be read (JPEG, PNG, WebP, TIFF, BMP, GIF, PPM)"
-        )
+        reason = "empty file" if empty else f"not a picture in a known format ({formats})"
         raise PictureError(name, reason) from None
     except Image.DecompressionBombError:
         raise PictureError(name, _too_large()) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import logging
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -20,8 +19,6 @@ from maclip_runtime.cli.output import Format, open_output, write_records
 from maclip_runtime.errors import PictureError, UsageError
 from maclip_runtime.images import list_pictures
 from maclip_runtime.scorer import Score, Scorer
-
-logger = logging.getLogger(__name__)
 
 
 class EngineName(str, Enum):
@@ -95,15 +92,10 @@ def score(
         for result in results:
             if isinstance(result, PictureError):
                 failures += 1
-                print(f"maclip: {result}", file=sys.stderr)  # noqa: T201
+                _tell(str(result))
             elif result.enlarged:
-                logger.warning(
-                    "%s: %d x %d is smaller than a view; enlarged, which the published method "
-                    "does not cover",
-                    result.path,
-                    result.width,
-                    result.height,
-                )
+                note = "smaller than a view, so it was enlarged: outside the published method"
+                _tell(f"{result.path}: {result.width} x {result.height} is {note}")
             yield result
 
     with open_output(output) as stream:
@@ -111,6 +103,10 @@ def score(
         write_records(track(results, total=len(found)), format, stream)
     if failures:
         raise typer.Exit(1)
+
+
+def _tell(message: str) -> None:
+    print(f"maclip: {message}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def expand_paths(paths: Iterable[str], *, recursive: bool) -> Iterator[str | PictureError]:
@@ -155,6 +151,9 @@ def score_found(
 def track(results: Iterable[Score | PictureError], total: int) -> Iterator[Score | PictureError]:
     """Pass results on, with a progress bar on stderr where that is a terminal."""
     console = Console(stderr=True)
+    if not console.is_terminal or total < 2:
+        yield from results
+        return
     columns = (
         TextColumn("scoring"),
         BarColumn(),
@@ -162,8 +161,7 @@ def track(results: Iterable[Score | PictureError], total: int) -> Iterator[Score
         TimeRemainingColumn(),
         TextColumn("{task.fields[current]}"),
     )
-    shown = console.is_terminal and total > 1
-    with Progress(*columns, console=console, transient=True, disable=not shown) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("scoring", total=total, current="")
         for result in results:
             path = result.picture if isinstance(result, PictureError) else result.path

@@ -1,0 +1,43 @@
+"""Make the bundles that the tests score with, from checkpoints that a seed determines.
+
+The tests of the runtime take them from MACLIP_TEST_BUNDLES, so that they also run where there is no
+torch to export with.
+
+usage: make_bundles.py OUT_DIR
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from maclip_export.checkpoints import load_file
+from maclip_export.export import export_bundle
+from maclip_export.prompts import PUBLISHED_PROMPTS
+from reference.make_checkpoint import ARCHS, build
+
+SEED = 1  # the one the recorded scores were made with
+
+
+def write_checkpoint(arch: str, path: Path) -> Path:
+    torch.save(build(arch, SEED), path)
+    return path
+
+
+def write_bundle(arch: str, directory: Path) -> Path:
+    bundle = directory / f"{arch}.maclip"
+    if not bundle.exists():
+        checkpoint = load_file(write_checkpoint(arch, directory / f"{arch}.pt"))
+        # The full-size text graphs are only needed where the text encoder itself is tested.
+        text = arch.endswith("small")
+        export_bundle(checkpoint, bundle, PUBLISHED_PROMPTS, text_encoder=text)
+    return bundle
+
+
+if __name__ == "__main__":
+    out = Path(sys.argv[1])
+    out.mkdir(parents=True, exist_ok=True)
+    for arch in ARCHS:
+        print(write_bundle(arch, out))

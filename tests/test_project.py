@@ -1,0 +1,27 @@
+"""The code is clean by the tools' own judgement, and the tests' oldest versions are pyproject's."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    "command", ["ruff check .", "ruff format --check .", "mypy"], ids=["lint", "format", "types"]
+)
+def test_tools_find_nothing(command):
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split()], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_oldest_versions_are_the_lower_bounds():
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for line in (ROOT / "tests" / "oldest.txt").read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            name, version = line.split("==")
+            assert f'"{name}>={version.removesuffix(".0")}' in project, line
