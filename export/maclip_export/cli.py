@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 from rich.console import Console
@@ -16,6 +17,8 @@ from rich.table import Table
 
 from maclip_runtime.bundle import Bundle, open_bundle
 from maclip_runtime.errors import MaclipError, UsageError
+from maclip_runtime.manifest import Precision
+from maclip_runtime.views import ViewGeometry
 
 if TYPE_CHECKING:
     from maclip_export.export import Report
@@ -54,11 +57,32 @@ def export(
     text: Annotated[
         bool, typer.Option(help="Include the text graph, which `maclip prompts` needs.")
     ] = True,
+    precision: Annotated[
+        str, typer.Option(help="Of the graphs: fp32, fp16, or both with a comma between.")
+    ] = "fp32",
+    frame: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Also a graph that takes raw frames: `any` size, or one such as 1080x1920 "
+            "(height x width). May be repeated.",
+            metavar="any|HxW",
+        ),
+    ] = None,
+    score: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Also a graph from raw frames to scores, for pipelines without Python; as --frame.",
+            metavar="any|HxW",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing bundle.")] = False,
 ) -> None:
     """Turn a CLIP checkpoint into a bundle: ONNX graphs and prompt embeddings, verified."""
     if (checkpoint is None) == (model is None or pretrained is None):
         raise UsageError("give either --model NAME and --pretrained TAG, or --checkpoint FILE")
+    precisions = _parse_precisions(precision)
+    frames = [_parse_size(text) for text in frame or ()]
+    scores = [_parse_size(text) for text in score or ()]
     _require_packages("export")
     from maclip_export.checkpoints import load_file, load_named
     from maclip_export.export import export_bundle
@@ -76,7 +100,15 @@ def export(
             assert pretrained is not None
             loaded = load_named(model, pretrained, activation.value)
         bundle = export_bundle(
-            loaded, output, pairs, text_encoder=text, replace_existing=force, report=report
+            loaded,
+            output,
+            pairs,
+            precisions=precisions,
+            frames=frames,
+            scores=scores,
+            text_encoder=text,
+            replace_existing=force,
+            report=report,
         )
     _summarise(bundle)
 
@@ -87,12 +119,37 @@ def prompts(
 ) -> None:
     """Replace a bundle's prompts, embedded through its own text graph: no checkpoint is needed."""
     _require_packages("prompts")
-    from maclip_export.export import recache_prompts
     from maclip_export.prompts import read_prompts
+    from maclip_export.recache import recache_prompts
 
     pairs = read_prompts(prompts)
     recache_prompts(open_bundle(bundle), pairs)
     typer.echo(f"{bundle}: {len(pairs)} prompt pairs: {', '.join(pair.name for pair in pairs)}")
+
+
+def _parse_precisions(text: str) -> list[Precision]:
+    known = get_args(Precision)
+    chosen = [name.strip() for name in text.split(",")]
+    if not set(chosen) <= set(known):
+        raise UsageError(
+            f"--precision {text}: use {', '.join(known)}, with a comma between several"
+        )
+    return [name for name in known if name in chosen]
+
+
+def _parse_size(text: str) -> tuple[int, int] | None:
+    """`any` to None, and `HxW` to (H, W)."""
+    if text == "any":
+        return None
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not match:
+        raise UsageError(f"frame size {text!r}: use `any`, or height x width such as 1080x1920")
+    height, width = int(match[1]), int(match[2])
+    if min(height, width) < ViewGeometry().size:
+        raise UsageError(
+            f"frame size {text}: a frame has at least {ViewGeometry().size} pixels a side"
+        )
+    return height, width
 
 
 def _require_packages(command: str) -> None:
@@ -127,10 +184,12 @@ def _summarise(bundle: Bundle) -> None:
     table = Table(title=f"{bundle.path}", title_justify="left")
     table.add_column("file", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("difference from torch, of range", justify="right")
+    table.add_column("difference", justify="right", no_wrap=True)
+    table.add_column("from")
     for file in bundle.manifest.files:
         check = file.verification
         difference = f"{check.difference:.1e} (limit {check.tolerance:.0e})" if check else ""
-        table.add_row(file.path, f"{file.size / 1e6:.1f} MB", difference)
+        reference = check.reference if check else ""
+        table.add_row(file.path, f"{file.size / 1e6:.1f} MB", difference, reference)
     Console(markup=False, highlight=False).print(table)
     typer.echo(f"score with: maclip score PICTURES --bundle {bundle.path}")

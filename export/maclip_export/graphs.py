@@ -20,6 +20,7 @@ from maclip_runtime.manifest import Tensor as TensorType
 # (opset 20) read with room to spare; 18 is also what torch's exporter writes without converting.
 OPSET = 18
 IR_VERSION = 8
+PRODUCER = "maclip-edge"
 
 _PROTOBUF_LIMIT = 2**31
 
@@ -52,7 +53,7 @@ def export_graph(
             f"{path.name} would be {model.ByteSize() / 1e9:.1f} GB; one ONNX file holds at most 2.1 GB"
         )
     model.ir_version = IR_VERSION
-    model.producer_name, model.producer_version = "maclip-edge", ""
+    model.producer_name, model.producer_version = PRODUCER, ""
     del model.metadata_props[:]
     _drop_trace(model.graph)
     onnx.checker.check_model(model)

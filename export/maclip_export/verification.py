@@ -1,8 +1,8 @@
-"""Graphs against torch: an export is only kept if ONNX Runtime computes what torch computes."""
+"""Graphs against what they must compute: an export is only kept if ONNX Runtime computes that."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +12,27 @@ from numpy.typing import NDArray
 from torch import nn
 
 from maclip_export.errors import VerificationError
-from maclip_runtime.manifest import Verification
-from maclip_runtime.views import Pixels, ViewGeometry, iterate_views
+from maclip_export.frame_graphs import FrameSize
+from maclip_runtime.head import judge_views
+from maclip_runtime.manifest import Method, Precision, Verification
+from maclip_runtime.views import Frame, Pixels, ViewGeometry, iterate_views
 
-# Largest difference over largest value, float32 against float32. Measured: 0.3e-6 to 1.6e-6 for
-# RN50, ViT-B/32 and small towers. 1e-5 leaves room for deeper ones and other processors; a wrong
-# operation, weight or layout is orders of magnitude above it.
-FP32_TOLERANCE = 1e-5
+Floats = NDArray[np.float32]
+Compute = Callable[[NDArray[np.generic]], Floats]
+
+# Largest difference of features over their largest value. Measured: 0.3e-6 to 1.8e-6 in float32 and
+# 1e-4 to 1e-3 in half for RN50, ViT-B/32 and small towers; a wrong operation, weight or layout is
+# orders of magnitude above. The room is for deeper towers and other processors.
+TOLERANCE: dict[Precision, float] = {"fp32": 1e-5, "fp16": 5e-3}
+# Largest difference of a score or a cue, absolute.
+SCORE_TOLERANCE: dict[Precision, float] = {"fp32": 1e-5, "fp16": 2e-3}
+
+# What a graph that takes any frame is tried on: one view, a row of windows with pixels left over, a grid.
+_FRAME_SIZES = ((224, 224), (225, 901), (480, 640))
+_CHUNK = 16  # views a run, which bounds the memory of verifying
 
 
-def draw_scene(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
+def draw_scene(height: int, width: int, seed: int = 0) -> Frame:
     """A synthetic photograph-like frame `[H, W, 3]`: smooth shading, hard edges, texture and noise.
 
     Verification needs content with the statistics of pictures (an encoder's activations on plain
@@ -53,34 +64,138 @@ def draw_views(geometry: ViewGeometry, count: int = 5) -> Pixels:
     return next(iterate_views(scene, geometry, micro_batch=1000))[-count:]
 
 
+def draw_extremes(geometry: ViewGeometry) -> Pixels:
+    """Views at the ends of what a camera gives `[3, 3, S, S]`: black, white, and full-range noise."""
+    shape = (geometry.size, geometry.size, 3)
+    noise = np.random.default_rng(0).integers(0, 2, shape, np.uint8) * np.uint8(255)
+    frames = (np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8), noise)
+    return np.concatenate([next(iterate_views(frame, geometry, 1)) for frame in frames])
+
+
+def run_torch(module: nn.Module) -> Compute:
+    """A torch module of one input as a function on arrays."""
+
+    def compute(inputs: NDArray[np.generic]) -> Floats:
+        with torch.no_grad():
+            outputs: Floats = module(torch.from_numpy(inputs)).numpy()
+        return outputs
+
+    return compute
+
+
+class HostPath:
+    """The runtime's own way: views cut in NumPy, the float32 encoder graph, the NumPy head."""
+
+    name = "the float32 host path"
+
+    def __init__(self, encoder: Path, method: Method, prompts: Floats) -> None:
+        self.method = method
+        self._prompts = prompts
+        self._session = _open(encoder)
+
+    def encode(self, frame: Frame) -> Floats:
+        """Features `[V, D]` of a frame."""
+        batches = iterate_views(frame, self.method.views, _CHUNK)
+        return np.concatenate([self._session.run(None, {"pixels": b})[0] for b in batches])
+
+    def judge(self, frame: Frame) -> dict[str, float]:
+        """Score, similarity and magnitude of a frame, by the names of the score graph's outputs."""
+        cues = judge_views(
+            self.encode(frame), self._prompts, self.method.logit_scale, self.method.head
+        )
+        return {n: float(getattr(cues, n).mean()) for n in ("score", "similarity", "magnitude")}
+
+
 def verify_graph(
     path: Path,
-    module: nn.Module,
+    reference: Compute,
     inputs: NDArray[np.generic],
-    *,
     batches: Sequence[int],
     tolerance: float,
     content: str,
 ) -> Verification:
-    """Run a graph of one input and one output on the first n of `inputs`, for each n of `batches`.
+    """Hold a graph of one input and one output against `reference`, on the first n of `inputs`.
 
-    Returns the largest difference from torch relative to the largest value of torch's result; raises
-    VerificationError if it is above `tolerance` or not a number.
+    Returns the largest difference, over the batches, relative to the largest value of the reference;
+    raises VerificationError if it is above `tolerance` or not a number.
     """
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = _open(path)
     name = session.get_inputs()[0].name
+
+    def differences() -> Iterator[float]:
+        for count in batches:
+            portion = inputs[:count]
+            yield compare(session.run(None, {name: portion})[0], reference(portion))
+
+    sizes = " and ".join(map(str, batches))
+    return _conclude(
+        path, f"torch {torch.__version__}", differences(), tolerance, f"{content}, N = {sizes}"
+    )
+
+
+def verify_frame_graph(
+    path: Path, host: HostPath, size: FrameSize | None, tolerance: float
+) -> Verification:
+    """Hold a frame graph against the host path, on scenes of its size, or of several if it takes any."""
+    session = _open(path)
+    chunked = len(session.get_inputs()) == 2
+
+    def run(frame: Frame, views: int) -> Floats:
+        if not chunked:
+            return session.run(None, {"frame": frame})[0]
+        chunks = np.split(np.arange(views), range(_CHUNK, views, _CHUNK))
+        feeds = ({"frame": frame, "views": chunk} for chunk in chunks)
+        return np.concatenate([session.run(None, feed)[0] for feed in feeds])
+
+    def differences() -> Iterator[float]:
+        for height, width in [size] if size else _FRAME_SIZES:
+            frame = draw_scene(height, width)
+            expected = host.encode(frame)
+            yield compare(run(frame, len(expected)), expected)
+
+    return _conclude(path, host.name, differences(), tolerance, _name_scenes(size))
+
+
+def verify_score_graph(
+    path: Path, host: HostPath, size: FrameSize | None, precision: Precision
+) -> Verification:
+    """Hold a score graph against the host path; the difference is absolute, of the score and the cues."""
+    session = _open(path)
+    names = [output.name for output in session.get_outputs()]
+
+    def differences() -> Iterator[float]:
+        for height, width in [size] if size else _FRAME_SIZES:
+            frame = draw_scene(height, width)
+            expected = host.judge(frame)
+            for name, value in zip(names, session.run(names, {"frame": frame}), strict=True):
+                yield abs(float(value) - expected[name])
+
+    return _conclude(path, host.name, differences(), SCORE_TOLERANCE[precision], _name_scenes(size))
+
+
+def compare(actual: Floats, expected: Floats) -> float:
+    """Largest difference over the largest expected value; NaN if any value is not a number."""
+    return float(np.abs(actual - expected).max() / np.abs(expected).max())
+
+
+def _open(path: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def _name_scenes(size: FrameSize | None) -> str:
+    sizes = ", ".join(f"{h} x {w}" for h, w in ([size] if size else _FRAME_SIZES))
+    return f"synthetic scenes of {sizes}"
+
+
+def _conclude(
+    path: Path, reference: str, differences: Iterator[float], tolerance: float, cases: str
+) -> Verification:
     worst = 0.0
-    for count in batches:
-        portion = inputs[:count]
-        with torch.no_grad():
-            expected = module(torch.from_numpy(portion)).numpy()
-        actual = session.run(None, {name: portion})[0]
-        difference = np.abs(actual - expected).max() / np.abs(expected).max()
-        worst = max(worst, float(difference)) if np.isfinite(difference) else np.inf
-    if not worst <= tolerance:
-        raise VerificationError(
-            f"{path.name} differs from torch by {worst:.1e} of its range, more than {tolerance:.1e}; "
-            "nothing was written. Please report it, with the model and the versions of torch and onnx"
-        )
-    sizes = " and ".join(str(count) for count in batches)
-    return Verification(f"torch {torch.__version__}", worst, tolerance, f"{content}, N = {sizes}")
+    for difference in differences:
+        if not difference <= tolerance:  # a NaN is not
+            raise VerificationError(
+                f"{path.name} differs from {reference} by {difference:.1e}, more than {tolerance:.1e}; "
+                "nothing was written. Please report it, with the model and the output of maclip doctor"
+            )
+        worst = max(worst, difference)
+    return Verification(reference, worst, tolerance, cases)

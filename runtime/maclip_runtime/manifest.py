@@ -18,7 +18,10 @@ from maclip_runtime.views import ViewGeometry
 
 SCHEMA = 1
 
-FileKind = Literal["image_encoder", "text_encoder", "prompts"]
+FileKind = Literal["image_encoder", "text_encoder", "prompts", "frame", "score", "plan"]
+Precision = Literal["fp32", "fp16"]
+EngineLibrary = Literal["tensorrt", "tensorrt-rtx"]
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,9 @@ class Tensor:
 class Verification:
     """How well a file matched its reference when it was made.
 
-    `difference` is the largest absolute difference over the largest absolute reference value; above
-    `tolerance` the file would not have been written. `cases` says on what it was measured.
+    `difference` is the largest one of features, over their largest absolute value, and for score graphs
+    the largest absolute one; above `tolerance` the file would not have been written. `cases` says on what
+    it was measured.
     """
 
     reference: str
@@ -82,17 +86,40 @@ class Verification:
 
 
 @dataclass(frozen=True)
+class PlanOrigin:
+    """What a plan is tied to: it runs where all of this fits, and nowhere else.
+
+    `compute_capabilities` ("86" is 8.6): those it was built for; none means portable, from 8.0 on.
+    `profile`: smallest, best and largest shape of each dynamic input.
+    """
+
+    library: EngineLibrary
+    version: str
+    compute_capabilities: tuple[str, ...]
+    device: str
+    graph: str
+    graph_sha256: str
+    profile: dict[str, tuple[Shape, Shape, Shape]]
+    version_compatible: bool = False
+
+
+@dataclass(frozen=True)
 class BundleFile:
-    """One file of a bundle. `path` is relative to the bundle, with forward slashes."""
+    """One file of a bundle. `path` is relative to the bundle, with forward slashes.
+
+    `wide_nodes`: in a half-precision graph, the nodes that stay float32, each with the reason.
+    """
 
     path: str
     kind: FileKind
     size: int
     sha256: str
-    precision: Literal["fp32"] | None = None
+    precision: Precision | None = None
     inputs: dict[str, Tensor] = field(default_factory=dict)
     outputs: dict[str, Tensor] = field(default_factory=dict)
     verification: Verification | None = None
+    wide_nodes: dict[str, str] = field(default_factory=dict)
+    plan: PlanOrigin | None = None
 
 
 @dataclass(frozen=True)

@@ -106,4 +106,4 @@ def _describe_shapes(file: BundleFile) -> str:
 def _describe_difference(file: BundleFile) -> str:
     if file.verification is None:
         return ""
-    return f"{file.verification.difference:.1e} of range from {file.verification.reference}"
+    return f"{file.verification.difference:.1e} from {file.verification.reference}"
