@@ -13,7 +13,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -163,6 +163,33 @@ def stage_bundle(destination: Path, *, replace: bool) -> Iterator[Path]:
             staging.rename(destination)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def add_file(bundle: Bundle, entry: BundleFile, data: bytes) -> BundleFile:
+    """Put a file into an existing bundle, or in the place of one of that name; returns its entry.
+
+    Size and checksum are filled in. The file appears whole, and the manifest only after it.
+    """
+    path = _resolve_inside(bundle.path, entry.path)
+    _write_whole(path, data)
+    entry = replace(entry, size=len(data), sha256=hash_file(path))
+    # Read again: another process may have added a file meanwhile.
+    manifest = open_bundle(bundle.path).manifest
+    others = tuple(file for file in manifest.files if file.path != entry.path)
+    manifest = replace(manifest, files=(*others, entry))
+    _write_whole(bundle.path / MANIFEST_NAME, manifest.to_json().encode())
+    return entry
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        Path(partial).chmod(0o644)
+        Path(partial).replace(path)
+    finally:
+        Path(partial).unlink(missing_ok=True)
 
 
 def write_prompts(directory: Path, embeddings: NDArray[np.float32]) -> BundleFile:

@@ -17,6 +17,8 @@ from maclip_runtime.engines import open_engine
 from maclip_runtime.errors import PictureError
 from maclip_runtime.head import Cues, judge_views
 from maclip_runtime.images import Picture, PreparedFrame, Preset, describe_picture, prepare_frame
+from maclip_runtime.manifest import Precision
+from maclip_runtime.views import Frame
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +54,8 @@ class Scorer:
     """Scores pictures with the encoder of a bundle. May be used from several threads at once.
 
     bundle: a bundle directory, or an opened Bundle. engine: see `open_engine`. preset: "native"
-    (the picture as it is), or "448" or "224" (resized to a square of that side first).
+    (the picture as it is), or "448" or "224" (resized to a square of that side first). precision: of
+    the graph, by default the engine's own choice.
     exif_orientation: turn pictures as their EXIF tag says; the published method does not.
     """
 
@@ -62,6 +65,7 @@ class Scorer:
         *,
         engine: str = "auto",
         preset: Preset = "native",
+        precision: Precision | None = None,
         threads: int | None = None,
         exif_orientation: bool = False,
     ) -> None:
@@ -69,7 +73,7 @@ class Scorer:
         self.preset = preset
         self.exif_orientation = exif_orientation
         self._prompts = self.bundle.load_prompts()
-        self._engine = open_engine(self.bundle, engine, threads=threads)
+        self._engine = open_engine(self.bundle, engine, precision=precision, threads=threads)
         logger.info("%s with %s", self.bundle.path, self._engine.name)
 
     def score(self, picture: Picture) -> Score:
@@ -83,20 +87,24 @@ class Scorer:
         A picture that cannot be scored comes out as its PictureError, in its place; the others are
         not lost. At most two decoded frames wait at a time.
         """
-        waiting: deque[tuple[str, Future[PreparedFrame]]] = deque()
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="maclip-decode") as decoder:
-            try:
-                for picture in pictures:
-                    waiting.append(
-                        (describe_picture(picture), decoder.submit(self.prepare, picture))
-                    )
-                    if len(waiting) > _READ_AHEAD:
-                        yield self._score_prepared(*waiting.popleft())
-                while waiting:
-                    yield self._score_prepared(*waiting.popleft())
-            finally:  # also when the caller stops early
-                for _, future in waiting:
-                    future.cancel()
+        taken: deque[tuple[str, PreparedFrame | PictureError]] = deque()
+
+        def take_frames() -> Iterator[Frame]:
+            for item in self._read_ahead(pictures):
+                taken.append(item)
+                if isinstance(item[1], PreparedFrame):
+                    yield item[1].frame
+
+        def failed_first() -> Iterator[PictureError]:
+            while taken and isinstance(taken[0][1], PictureError):
+                yield taken.popleft()[1]  # type: ignore[misc]
+
+        for features in self._engine.encode_many(take_frames()):
+            yield from failed_first()
+            path, prepared = taken.popleft()
+            assert isinstance(prepared, PreparedFrame)
+            yield self.judge(features, prepared, path)
+        yield from failed_first()
 
     def prepare(self, picture: Picture) -> PreparedFrame:
         """Read a picture and bring it to the preset's size."""
@@ -131,9 +139,38 @@ class Scorer:
             cues=cues,
         )
 
-    def _score_prepared(self, path: str, prepared: Future[PreparedFrame]) -> Score | PictureError:
-        try:
-            frame = prepared.result()
-        except PictureError as error:
-            return error
-        return self.judge(self.encode(frame), frame, path)
+    def close(self) -> None:
+        """Give back what the engine holds; the scorer cannot be used afterwards."""
+        self._engine.close()
+
+    def __enter__(self) -> Scorer:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _read_ahead(
+        self, pictures: Iterable[Picture]
+    ) -> Iterator[tuple[str, PreparedFrame | PictureError]]:
+        """Pictures prepared in a thread of their own, in order, a few ahead of whoever takes them."""
+        waiting: deque[tuple[str, Future[PreparedFrame]]] = deque()
+
+        def take() -> tuple[str, PreparedFrame | PictureError]:
+            path, future = waiting.popleft()
+            try:
+                return path, future.result()
+            except PictureError as error:
+                return path, error
+
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="maclip-decode") as decoder:
+            try:
+                for picture in pictures:
+                    future = decoder.submit(self.prepare, picture)
+                    waiting.append((describe_picture(picture), future))
+                    if len(waiting) > _READ_AHEAD:
+                        yield take()
+                while waiting:
+                    yield take()
+            finally:  # also when the caller stops early
+                for _, future in waiting:
+                    future.cancel()

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from maclip_runtime.cli.build import build
 from maclip_runtime.cli.doctor import doctor
 from maclip_runtime.cli.inspect import inspect
 from maclip_runtime.cli.score import score
@@ -47,6 +48,6 @@ def build_app() -> typer.Typer:
     # maclip_export imports this package, so this package finds it by its registration instead.
     for entry in sorted(entry_points(group="maclip.commands"), key=lambda entry: entry.name):
         app.command(entry.name)(entry.load())
-    for command in (score, inspect, doctor):
+    for command in (build, score, inspect, doctor):
         app.command()(command)
     return app

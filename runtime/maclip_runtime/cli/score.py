@@ -25,7 +25,20 @@ class EngineName(str, Enum):
     """The choices of --engine."""
 
     auto = "auto"
+    tensorrt = "tensorrt"
+    tensorrt_rtx = "tensorrt-rtx"
     onnxruntime_cpu = "onnxruntime-cpu"
+    onnxruntime_cuda = "onnxruntime-cuda"
+    onnxruntime_tensorrt = "onnxruntime-tensorrt"
+    onnxruntime_tensorrt_rtx = "onnxruntime-tensorrt-rtx"
+
+
+class PrecisionName(str, Enum):
+    """The choices of --precision."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    fp16 = "fp16"
 
 
 class PresetName(str, Enum):
@@ -46,6 +59,9 @@ def score(
         typer.Option(envvar="MACLIP_BUNDLE", help="The bundle directory.", metavar="DIR"),
     ],
     engine: Annotated[EngineName, typer.Option(help="What runs the encoder.")] = EngineName.auto,
+    precision: Annotated[
+        PrecisionName, typer.Option(help="Of the graph; auto: the engine's own choice.")
+    ] = PrecisionName.auto,
     preset: Annotated[
         PresetName,
         typer.Option(
@@ -81,6 +97,7 @@ def score(
         bundle,
         engine=engine.value,
         preset=preset.value,
+        precision=None if precision is PrecisionName.auto else precision.value,
         threads=threads,
         exif_orientation=exif_orientation,
     )

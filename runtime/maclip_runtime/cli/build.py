@@ -1,0 +1,143 @@
+"""`maclip build`: plans for TensorRT and TensorRT-RTX, from a bundle's graphs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from maclip_runtime.bundle import Bundle, open_bundle
+from maclip_runtime.errors import BundleError, UsageError
+from maclip_runtime.manifest import BundleFile, EngineLibrary, Shape
+from maclip_runtime.plans import PlanOptions, build_plan, make_profile
+from maclip_runtime.plans import Progress as Report
+
+
+class LibraryName(str, Enum):
+    """The choices of --engine."""
+
+    tensorrt = "tensorrt"
+    tensorrt_rtx = "tensorrt-rtx"
+
+
+def build(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle directory.")],
+    engine: Annotated[LibraryName, typer.Option(help="The library to build with.")],
+    graph: Annotated[
+        str | None,
+        typer.Option(
+            help="The graph, by its file name in the bundle; default: the frame graph, "
+            "in half precision if there is one.",
+            metavar="FILE",
+        ),
+    ] = None,
+    frames: Annotated[
+        str, typer.Option(help="Smallest, best and largest frame, height x width.")
+    ] = "224x224,1080x1920,2160x3840",
+    views: Annotated[
+        str,
+        typer.Option(help="Smallest, best and largest number of views a run; bounds the memory."),
+    ] = "1,32,64",
+    workspace: Annotated[
+        int | None,
+        typer.Option(min=1, help="Scratch memory for the engine, at most.", metavar="MB"),
+    ] = None,
+    compute_capability: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="tensorrt-rtx: GPU to build for, such as 86 for 8.6; may be repeated. "
+            "Default: portable, 8.0 and later."
+        ),
+    ] = None,
+    version_compatible: Annotated[
+        bool,
+        typer.Option("--version-compatible", help="tensorrt: a plan for later versions too."),
+    ] = False,
+    timing_cache: Annotated[
+        Path | None,
+        typer.Option(help="tensorrt: keep timings here, for faster builds.", metavar="FILE"),
+    ] = None,
+) -> None:
+    """Build a plan from one of a bundle's graphs, and put it into the bundle.
+
+    tensorrt builds on the GPU that will run the plan; tensorrt-rtx needs no GPU to build.
+    """
+    opened = open_bundle(bundle)
+    chosen = _choose_graph(opened, graph)
+    library: EngineLibrary = engine.value
+    options = PlanOptions(
+        profile=make_profile(chosen, _parse_frames(frames), _parse_views(views)),
+        workspace=None if workspace is None else workspace * 1_000_000,
+        compute_capabilities=tuple(text.replace(".", "") for text in compute_capability or ()),
+        version_compatible=version_compatible,
+        timing_cache=timing_cache,
+    )
+    with _show_progress(f"building {chosen.path}") as progress:
+        plan = build_plan(opened, chosen, library, options, progress)
+    assert plan.plan is not None
+    targets = ", ".join(plan.plan.compute_capabilities) or "8.0 and later"
+    typer.echo(
+        f"{opened.path / plan.path}: {plan.size / 1e6:.1f} MB, "
+        f"{library} {plan.plan.version}, compute capability {targets}"
+    )
+
+
+def _choose_graph(bundle: Bundle, name: str | None) -> BundleFile:
+    graphs = [file for file in bundle.manifest.files if file.path.endswith(".onnx")]
+    if name is not None:
+        for file in graphs:
+            if file.path == name:
+                return file
+        names = ", ".join(file.path for file in graphs)
+        raise UsageError(f"{bundle.path}: no graph {name}; it has: {names}")
+    frame_graphs = [file for file in graphs if file.kind == "frame"]
+    if not frame_graphs:
+        raise BundleError(
+            f"{bundle.path}: has no frame graph; export the bundle with --frame any (or a size), "
+            "or choose another graph with --graph"
+        )
+    return next((file for file in frame_graphs if file.precision == "fp16"), frame_graphs[0])
+
+
+def _parse_frames(text: str) -> tuple[Shape, Shape, Shape]:
+    sizes = [re.fullmatch(r"\s*(\d+)x(\d+)\s*", part) for part in text.split(",")]
+    if len(sizes) != 3 or None in sizes:
+        raise UsageError(
+            f"--frames {text}: give smallest, best and largest, such as 224x224,1080x1920,2160x3840"
+        )
+    smallest, best, largest = (tuple(map(int, size.groups())) for size in sizes if size)
+    return smallest, best, largest
+
+
+def _parse_views(text: str) -> tuple[int, int, int]:
+    parts = text.split(",")
+    if len(parts) != 3 or not all(part.strip().isdigit() for part in parts):
+        raise UsageError(f"--views {text}: give smallest, best and largest, such as 1,32,64")
+    smallest, best, largest = map(int, parts)
+    return smallest, best, largest
+
+
+@contextmanager
+def _show_progress(title: str) -> Iterator[Report]:
+    """The builder's own progress, on stderr where that is a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    if not console.is_terminal:
+        yield lambda phase, done, steps: None
+        return
+    with Progress(*columns, console=console, transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def report(phase: str, done: int, steps: int) -> None:
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(f"{title}: {phase}", total=steps)
+            bars.update(tasks[phase], completed=done, visible=done < steps)
+
+        yield report

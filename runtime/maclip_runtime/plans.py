@@ -1,0 +1,228 @@
+"""Plans: engines of TensorRT or TensorRT-RTX, built from a bundle's graph through one piece of code.
+
+Only calls that TensorRT's Python API has from 10.3 to 11.4, and TensorRT-RTX too, are used; where the
+two differ, the difference stands here. Networks are strongly typed: the precision is in the graph.
+TensorRT builds for the GPU it runs on; TensorRT-RTX compiles on the CPU, for the compute capabilities
+named, or portably for 8.0 and later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from maclip_runtime.bundle import Bundle, add_file
+from maclip_runtime.engines.driver import Gpu, find_driver
+from maclip_runtime.engines.tensorrt_library import import_library, make_logger
+from maclip_runtime.errors import EngineError, UsageError
+from maclip_runtime.manifest import BundleFile, EngineLibrary, PlanOrigin, Shape
+
+Profile = Mapping[str, tuple[Shape, Shape, Shape]]  # of an input: smallest, best, largest shape
+Progress = Callable[[str, int, int], None]  # phase, steps done, steps in all
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """How to build: shapes to serve, scratch memory in bytes, and what only one of the libraries takes.
+
+    compute_capabilities ("86" is 8.6): TensorRT-RTX only; none means portable. version_compatible,
+    timing_cache (a file, made or updated): full TensorRT only.
+    """
+
+    profile: Profile
+    workspace: int | None = None
+    compute_capabilities: Sequence[str] = ()
+    version_compatible: bool = False
+    timing_cache: Path | None = None
+
+
+def make_profile(
+    graph: BundleFile, frames: tuple[Shape, Shape, Shape], views: tuple[int, int, int]
+) -> Profile:
+    """Shapes for a graph's dynamic inputs, from frame sizes (H, W) and numbers of views a run."""
+    profile: dict[str, tuple[Shape, Shape, Shape]] = {}
+    for name, tensor in graph.inputs.items():
+        if all(isinstance(length, int) for length in tensor.shape):
+            continue
+        if name == "frame":
+            smallest, best, largest = ((*frame, 3) for frame in frames)
+        else:  # `views` [N], `pixels` [N, 3, S, S], `tokens` [N, 77]: the first axis counts
+            rest = tuple(int(length) for length in tensor.shape[1:])
+            smallest, best, largest = ((count, *rest) for count in views)
+        profile[name] = (smallest, best, largest)
+    return profile
+
+
+def build_plan(
+    bundle: Bundle,
+    graph: BundleFile,
+    library: EngineLibrary,
+    options: PlanOptions,
+    progress: Progress = lambda phase, done, steps: None,
+) -> BundleFile:
+    """Build a plan of one of the bundle's graphs and put it into the bundle; returns its entry.
+
+    Raises UsageError for options the library does not take, EngineError if it is not installed,
+    lacks a GPU it needs, or cannot build the graph.
+    """
+    target = _find_target(library, options)
+    trt = import_library(library)
+    data = _compile(trt, library, bundle.locate(graph), options, progress)
+    capabilities = tuple(options.compute_capabilities) or (
+        (target.compute_capability,) if target else ()
+    )
+    origin = PlanOrigin(
+        library=library,
+        version=str(trt.__version__),
+        compute_capabilities=capabilities,
+        device=target.name if target else "any",
+        graph=graph.path,
+        graph_sha256=graph.sha256,
+        profile=dict(options.profile),
+        version_compatible=options.version_compatible,
+    )
+    chips = "-".join(f"sm{digits}" for digits in capabilities) or "portable"
+    name = f"{graph.path.removesuffix('.onnx')}.{library}-{trt.__version__}.{chips}.plan"
+    entry = replace(graph, path=name, kind="plan", verification=None, wide_nodes={}, plan=origin)
+    return add_file(bundle, entry, data)
+
+
+def explain_misfit(plan: PlanOrigin, bundle: Bundle, version: str, gpu: Gpu) -> str | None:
+    """Why a plan cannot run with this library version on this GPU; None if it can."""
+    graphs = {file.path: file.sha256 for file in bundle.manifest.files}
+    if graphs.get(plan.graph) != plan.graph_sha256:
+        return f"it was built from another {plan.graph}"
+    same_major = plan.version.split(".")[0] == version.split(".")[0]
+    if plan.version != version and not (plan.version_compatible and same_major):
+        return f"it was built by {plan.library} {plan.version}, and {version} is installed"
+    capability = gpu.compute_capability
+    if not plan.compute_capabilities:
+        if int(capability) < 80:
+            return f"it is portable from compute capability 8.0 on, and {gpu.name} has less"
+    elif capability not in plan.compute_capabilities:
+        built_for = ", ".join(plan.compute_capabilities)
+        return f"it was built for compute capability {built_for}, and {gpu.name} has {capability}"
+    if plan.library == "tensorrt" and plan.device != gpu.name:
+        return f"it was built on {plan.device}, and this is {gpu.name}"
+    return None
+
+
+def _find_target(library: EngineLibrary, options: PlanOptions) -> Gpu | None:
+    """The GPU that a plan is tied to; options that the library does not take are refused here."""
+    if library == "tensorrt-rtx":
+        if options.version_compatible or options.timing_cache:
+            raise UsageError("tensorrt-rtx has neither version-compatible plans nor a timing cache")
+        return None
+    if options.compute_capabilities:
+        raise UsageError(
+            "tensorrt builds for this machine's GPU; --compute-capability is for tensorrt-rtx"
+        )
+    driver = find_driver()
+    if driver is None:
+        raise EngineError(
+            "tensorrt builds plans on the GPU they run on, and this machine has no NVIDIA driver or "
+            "GPU; build there, or use --engine tensorrt-rtx, which builds without one"
+        )
+    return driver.gpus[0]
+
+
+def _compile(
+    trt: ModuleType, library: EngineLibrary, graph: Path, options: PlanOptions, progress: Progress
+) -> bytes:
+    logger = make_logger(trt)
+    builder = trt.Builder(logger)
+    flag = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+    network = builder.create_network(flag)
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse_from_file(str(graph)):
+        errors = [parser.get_error(index).desc() for index in range(parser.num_errors)]
+        reason = " ".join(" ".join(errors).split())
+        raise EngineError(f"{graph}: {library} cannot read this graph: {reason}")
+    config = builder.create_builder_config()
+    _add_profile(builder, network, config, options.profile, graph)
+    if options.workspace is not None:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace)
+    monitor = _make_monitor(trt, progress)
+    config.progress_monitor = monitor
+    if library == "tensorrt-rtx":
+        _configure_rtx(trt, config, options.compute_capabilities)
+    else:
+        _configure_tensorrt(trt, config, options)
+    plan = builder.build_serialized_network(network, config)
+    if monitor.error is not None:
+        raise monitor.error
+    if plan is None:
+        raise EngineError(f"{graph}: {library} built no plan: {logger.reason}")
+    if options.timing_cache is not None:
+        options.timing_cache.write_bytes(bytes(config.get_timing_cache().serialize()))
+    return bytes(plan)
+
+
+def _configure_rtx(trt: ModuleType, config: Any, compute_capabilities: Sequence[str]) -> None:
+    # A CUDA graph may only be captured from an engine that takes all its memory from its caller.
+    config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
+    known = {name.removeprefix("SM"): value for name, value in _members(trt.ComputeCapability)}
+    for index, digits in enumerate(compute_capabilities):
+        if digits not in known:
+            choices = ", ".join(name for name in known if name.isdigit())
+            raise UsageError(
+                f"compute capability {digits}: this tensorrt-rtx builds for {choices}, and portably "
+                "for 80 and later where none is named"
+            )
+        config.num_compute_capabilities = len(compute_capabilities)
+        config.set_compute_capability(known[digits], index)
+
+
+def _configure_tensorrt(trt: ModuleType, config: Any, options: PlanOptions) -> None:
+    if options.version_compatible:
+        config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+    if options.timing_cache is not None:
+        known = options.timing_cache.read_bytes() if options.timing_cache.exists() else b""
+        config.set_timing_cache(config.create_timing_cache(known), False)
+
+
+def _members(enumeration: Any) -> list[tuple[str, Any]]:
+    return list(enumeration.__members__.items())
+
+
+def _add_profile(builder: Any, network: Any, config: Any, wanted: Profile, graph: Path) -> None:
+    """One optimization profile for the network's dynamic inputs."""
+    profile = builder.create_optimization_profile()
+    dynamic = False
+    for index in range(network.num_inputs):
+        tensor = network.get_input(index)
+        if -1 in tuple(tensor.shape):
+            dynamic = True
+            profile.set_shape(tensor.name, *wanted[tensor.name])
+    if dynamic and config.add_optimization_profile(profile) < 0:
+        raise UsageError(
+            f"{graph.name}: shapes {dict(wanted)} are not in order; smallest <= best <= largest"
+        )
+
+
+def _make_monitor(trt: ModuleType, progress: Progress) -> Any:
+    """The builder's progress. An exception must not leave a callback: it is kept in `.error`."""
+
+    class Monitor(trt.IProgressMonitor):  # type: ignore[name-defined, misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.steps: dict[str, int] = {}
+            self.error: BaseException | None = None
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            self.steps[phase_name] = num_steps
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            try:
+                progress(phase_name, step + 1, self.steps.get(phase_name, step + 1))
+            except BaseException as error:  # noqa: BLE001  also KeyboardInterrupt
+                self.error = error
+            return self.error is None
+
+        def phase_finish(self, phase_name: str) -> None:
+            self.steps.pop(phase_name, None)
+
+    return Monitor()
