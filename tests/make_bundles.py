@@ -30,9 +30,18 @@ def write_bundle(arch: str, directory: Path) -> Path:
     bundle = directory / f"{arch}.maclip"
     if not bundle.exists():
         checkpoint = load_file(write_checkpoint(arch, directory / f"{arch}.pt"))
-        # The full-size text graphs are only needed where the text encoder itself is tested.
-        text = arch.endswith("small")
-        export_bundle(checkpoint, bundle, PUBLISHED_PROMPTS, text_encoder=text)
+        # The full-size architectures are there for their scores, the small ones for every kind of file.
+        small = arch.endswith("small")
+        sizes = [None, (480, 640)] if small else []
+        export_bundle(
+            checkpoint,
+            bundle,
+            PUBLISHED_PROMPTS,
+            precisions=["fp32", "fp16"],
+            frames=sizes,
+            scores=sizes,
+            text_encoder=small,
+        )
     return bundle
 
 

@@ -24,6 +24,7 @@ from maclip_runtime.manifest import BundleFile, FileKind, Manifest, parse_manife
 
 MANIFEST_NAME = "manifest.json"
 PROMPTS_NAME = "prompts.npz"
+DEMO_NAME = "demo"  # the bundle inside this package; `./demo` names a directory of that name
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,11 @@ class Bundle:
 
 
 def open_bundle(path: str | os.PathLike[str]) -> Bundle:
-    """Open the bundle at `path`. Reads the manifest only; raises BundleError if it can't be used."""
-    root = Path(path)
+    """Open the bundle at `path`, or the one inside the package if `path` is "demo".
+
+    Reads the manifest only; raises BundleError if it can't be used.
+    """
+    root = Path(__file__).with_name(DEMO_NAME) if path == DEMO_NAME else Path(path)
     manifest_path = root / MANIFEST_NAME
     try:
         text = manifest_path.read_text(encoding="utf-8")

@@ -32,7 +32,8 @@ class Score:
     `score`, `similarity`, `magnitude` and `weight` (of the similarity cue) are means over the views;
     `cues` has them per view, in view order, the global view last. `views` is their number.
     `width` and `height` are the picture's own. `enlarged`: it was smaller than a view and was scaled
-    up first, which is out of the published method. `bundle` and `engine` say what made the score.
+    up first, which is out of the published method. `bundle`, `engine` and `precision` say what made the
+    score.
     """
 
     path: str
@@ -46,6 +47,7 @@ class Score:
     enlarged: bool
     preset: str
     engine: str
+    precision: str
     bundle: str
     cues: Cues
 
@@ -53,10 +55,11 @@ class Score:
 class Scorer:
     """Scores pictures with the encoder of a bundle. May be used from several threads at once.
 
-    bundle: a bundle directory, or an opened Bundle. engine: see `open_engine`. preset: "native"
-    (the picture as it is), or "448" or "224" (resized to a square of that side first). precision: of
-    the graph, by default the engine's own choice.
-    exif_orientation: turn pictures as their EXIF tag says; the published method does not.
+    bundle: a bundle directory, "demo" for the small encoder inside the package, or an opened Bundle.
+    engine: see `open_engine`. preset: "native" (the picture as it is), or "448" or "224" (resized to a
+    square of that side first). precision: of the graph, by default the engine's own choice. threads:
+    CPU threads, by default one per physical core. exif_orientation: turn pictures as their EXIF tag
+    says; the published method does not.
     """
 
     def __init__(
@@ -135,6 +138,7 @@ class Scorer:
             enlarged=prepared.enlarged,
             preset=self.preset,
             engine=self._engine.name,
+            precision=self._engine.precision,
             bundle=self.bundle.name,
             cues=cues,
         )

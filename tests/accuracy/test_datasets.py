@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,8 @@ from conftest import BENCHMARKS, ScorerOf
 from dataset_report import Report
 from evaluation import compare_cues, score_dataset
 from judging import CUES, Judge
-from maclip_export.recache import recache_prompts
 from maclip_runtime import open_bundle
-from maclip_runtime.manifest import PromptPair
+from maclip_runtime.bundle import write_manifest, write_prompts
 from options import DatasetName
 from readers import READERS, DatasetError, ReadOptions, read_dataset
 
@@ -119,9 +119,7 @@ def test_constants_and_prompts_change_scores_without_encoding(
     )  # fmt: skip
     assert (other["encoded"], other["cached"]) == (0, 6)
     assert other["constants"]["boxcox_lambda"] == 1.5
-    bundle = tmp_path / "other.maclip"
-    shutil.copytree(rn_small_bundle, bundle)
-    recache_prompts(open_bundle(bundle), (PromptPair("noise", "clean photo", "grainy photo"),))
+    bundle = copy_with_other_prompts(rn_small_bundle, tmp_path / "other.maclip")
     prompted = run_main(bundle, root, tmp_path / "c", cache)
     assert (prompted["encoded"], prompted["cached"]) == (0, 6)
     columns = [read_column(tmp_path / run / "scores.csv") for run in "abc"]
@@ -129,6 +127,17 @@ def test_constants_and_prompts_change_scores_without_encoding(
     assert columns[0]["similarity"] == columns[1]["similarity"]
     assert columns[0]["magnitude"] == columns[2]["magnitude"]
     assert columns[0]["similarity"] != columns[2]["similarity"]
+
+
+def copy_with_other_prompts(source: Path, destination: Path) -> Path:
+    shutil.copytree(source, destination)
+    bundle = open_bundle(destination)
+    embeddings = bundle.load_prompts()[:, ::-1]  # good and bad exchanged
+    manifest, kept = bundle.manifest, bundle.find("prompts")
+    others = tuple(file for file in manifest.files if file != kept)
+    files = (*others, write_prompts(destination, embeddings))
+    write_manifest(destination, replace(manifest, files=files))
+    return destination
 
 
 def read_column(path: Path) -> dict[str, list[str]]:

@@ -17,7 +17,7 @@ from miniatures import write_picture, write_rows
 import datasets
 import feature_cache
 from conftest import BENCHMARKS, ScorerOf
-from feature_cache import Encoded, FeatureCache, PictureHashes
+from feature_cache import Encoded, FeatureCache, PictureHashes, identify_encoder
 from maclip_runtime.bundle import hash_file
 from options import DatasetName
 
@@ -108,7 +108,7 @@ def test_features_are_kept_by_content_graph_and_preset(scorer_of: ScorerOf, tmp_
     assert native.load("cd" * 32) is None
     assert small.load("ab" * 32) is None
     key = json.loads((native.folder / "key.json").read_text())
-    assert key["graph"] == scorer_of("native").bundle.find("image_encoder").sha256
+    assert key["graph"] == identify_encoder(scorer_of("native"))
     assert key["preset"] == "native"
 
 

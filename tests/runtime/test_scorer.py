@@ -21,11 +21,8 @@ def test_a_result_says_what_was_scored_and_with_what(scorer, pictures):
     result = scorer.score(pictures / "512x384.png")
     assert result.path == str(pictures / "512x384.png")
     assert (result.width, result.height, result.views) == (512, 384, 7)
-    assert (result.preset, result.engine, result.bundle) == (
-        "native",
-        "onnxruntime-cpu",
-        "rn-small.maclip",
-    )
+    made_by = (result.preset, result.engine, result.precision, result.bundle)
+    assert made_by == ("native", "onnxruntime-cpu", "fp32", "rn-small.maclip")
     assert not result.enlarged
 
 

@@ -28,7 +28,9 @@ class LibraryName(str, Enum):
 
 
 def build(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle directory.")],
+    bundle: Annotated[
+        str, typer.Argument(metavar="BUNDLE", help="The bundle directory, or `demo`.")
+    ],
     engine: Annotated[LibraryName, typer.Option(help="The library to build with.")],
     graph: Annotated[
         str | None,

@@ -8,7 +8,6 @@ import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
@@ -34,7 +33,7 @@ class Finding(NamedTuple):
 
 def doctor(
     bundle: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(metavar="[BUNDLE]", help="Also show which of its plans fit this machine."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,

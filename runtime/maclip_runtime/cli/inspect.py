@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from enum import Enum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,7 +24,9 @@ class InspectFormat(str, Enum):
 
 
 def inspect(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle directory.")],
+    bundle: Annotated[
+        str, typer.Argument(metavar="BUNDLE", help="The bundle directory, or `demo`.")
+    ],
     format: Annotated[
         InspectFormat, typer.Option(help="table, or the manifest with the checks as JSON.")
     ] = InspectFormat.table,

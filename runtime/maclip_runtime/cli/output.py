@@ -23,7 +23,7 @@ Record = dict[str, str | float | int | bool]
 
 COLUMNS = (
     "path", "score", "similarity", "magnitude", "weight", "views", "width", "height", "enlarged",
-    "preset", "engine", "bundle",
+    "preset", "engine", "precision", "bundle",
 )  # fmt: skip
 
 
@@ -68,7 +68,9 @@ def _write_table(results: list[Score | PictureError], stream: TextIO) -> None:
     if not scores:
         return
     first = scores[0]
-    caption = f"bundle {first.bundle}, preset {first.preset}, engine {first.engine}"
+    caption = (
+        f"bundle {first.bundle}, preset {first.preset}, engine {first.engine}, {first.precision}"
+    )
     if first.bundle == "demo":
         caption += "; demo encoder, not CLIP"
     table = Table(caption=caption, caption_justify="left")

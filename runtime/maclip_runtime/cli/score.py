@@ -15,6 +15,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from maclip_runtime.bundle import DEMO_NAME
 from maclip_runtime.cli.output import Format, open_output, write_records
 from maclip_runtime.errors import PictureError, UsageError
 from maclip_runtime.images import list_pictures
@@ -55,9 +56,14 @@ def score(
         typer.Argument(metavar="PATH...", help="Pictures, directories, or quoted globs."),
     ],
     bundle: Annotated[
-        Path,
-        typer.Option(envvar="MACLIP_BUNDLE", help="The bundle directory.", metavar="DIR"),
-    ],
+        str | None,
+        typer.Option(
+            envvar="MACLIP_BUNDLE",
+            help="The bundle directory, or `demo` for the small encoder in the package, which is the "
+            "default.",
+            metavar="DIR|demo",
+        ),
+    ] = None,
     engine: Annotated[EngineName, typer.Option(help="What runs the encoder.")] = EngineName.auto,
     precision: Annotated[
         PrecisionName, typer.Option(help="Of the graph; auto: the engine's own choice.")
@@ -93,6 +99,12 @@ def score(
         raise UsageError(f"{output.parent}: no such directory to write {output.name} to")
     # The library has its own limit on a picture's size, and says so in an error.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    if bundle is None:
+        _tell(
+            "no --bundle: scoring with the demo encoder, which is not CLIP; for CLIP's weights run "
+            "maclip export --model RN50 --pretrained openai --output rn50.maclip"
+        )
+        bundle = DEMO_NAME
     scorer = Scorer(
         bundle,
         engine=engine.value,

@@ -31,6 +31,10 @@ class Engine(Protocol):
     def name(self) -> str:
         """The name by which `--engine` asks for it, and results refer to it."""
 
+    @property
+    def precision(self) -> Precision:
+        """The precision of the graph it runs."""
+
     def encode(self, frame: Frame) -> NDArray[np.float32]:
         """Features `[V, D]`, unnormalised, of the views of a frame of at least S x S pixels."""
 
@@ -127,6 +131,7 @@ def _open_plan(bundle: Bundle, file: BundleFile) -> Engine:
         bundle.locate(file).read_bytes(),
         library,
         bundle.manifest.method.views,
+        precision=file.precision or "fp32",
         rebuild=_rebuild_command(bundle, library),
     )
 

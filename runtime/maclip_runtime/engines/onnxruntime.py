@@ -57,7 +57,7 @@ class OnnxRuntimeEngine:
         on_gpu = name != "onnxruntime-cpu"
         self._micro_batch = micro_batch or (GPU_MICRO_BATCH if on_gpu else MICRO_BATCH)
         graph = choose_graph(bundle, precision, on_gpu=on_gpu)
-        self.precision = graph.precision
+        self.precision: Precision = graph.precision or "fp32"
         self._takes_frames = graph.kind == "frame"
         self._session = _open_session(onnxruntime, bundle, graph, PROVIDERS[name], threads)
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from maclip_runtime.engines.cuda import Cuda, pad
 from maclip_runtime.engines.tensorrt_library import import_library, make_logger
 from maclip_runtime.errors import EngineError
-from maclip_runtime.manifest import EngineLibrary, Shape
+from maclip_runtime.manifest import EngineLibrary, Precision, Shape
 from maclip_runtime.views import Frame, ViewGeometry
 
 
@@ -51,11 +51,13 @@ class TensorRtEngine:
         library: EngineLibrary,
         geometry: ViewGeometry,
         *,
+        precision: Precision,
         rebuild: str,
         trt: Any = None,
         cuda: Cuda | None = None,
     ) -> None:
         self.name: str = library
+        self.precision = precision
         self._geometry, self._rebuild = geometry, rebuild
         self._trt = trt if trt is not None else import_library(library)
         self._logger = make_logger(self._trt)
