@@ -5,15 +5,28 @@ OLDEST_PYTHON ?= $(shell for p in python3.10 $(HOME)/.pyenv/versions/3.10.*/bin/
 	do $$p -c '' 2>/dev/null && echo $$p && break; done)
 DEV := .venv
 OLDEST := .venv-oldest
+DEMO := .venv-demo
 BUNDLES := .test-bundles
 
-.PHONY: help test test-runtime-oldest lint format clean
+.PHONY: help demo test lint format bench-accuracy demo-figures clean
 
 help:
+	@echo "make demo     install the runtime alone and score the sample photographs, degraded and not"
 	@echo "make test     run everything: lint, types, tests, and the runtime on its oldest versions"
 	@echo "make lint     only ruff and mypy"
 	@echo "make format   let ruff rewrite what it can"
+	@echo "make bench-accuracy   distortion ladders of the demo encoder: docs/accuracy"
+	@echo "make demo-figures     the demo encoder's figures and plots: docs/demo-encoder"
 	@echo "make clean    remove environments and test bundles"
+
+# Only the runtime, no torch.
+$(DEMO)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[cpu]"
+	touch $@
+
+demo: $(DEMO)/.installed
+	@$(DEMO)/bin/python demo/show.py
 
 $(DEV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(DEV)
@@ -47,5 +60,12 @@ format: $(DEV)/.installed
 	$(DEV)/bin/python -m ruff check --fix .
 	$(DEV)/bin/python -m ruff format .
 
+bench-accuracy: $(DEV)/.installed
+	$(DEV)/bin/python benchmarks/distortions.py --bundle demo --output docs/accuracy \
+		--seen gaussian_blur,gaussian_noise,jpeg,downscale,overexposure,underexposure,low_contrast
+
+demo-figures: $(DEV)/.installed
+	$(DEV)/bin/python demo/evaluate.py
+
 clean:
-	rm -rf $(DEV) $(OLDEST) $(BUNDLES)
+	rm -rf $(DEV) $(OLDEST) $(DEMO) $(BUNDLES)

@@ -25,17 +25,20 @@ Degrade = Callable[[Image.Image], Image.Image]
 
 
 def add_noise(image: Image.Image) -> Image.Image:
+    """Gaussian noise with a standard deviation of 20 of 255."""
     noise = np.random.default_rng(0).normal(0, 20, (image.height, image.width, 3))
     return Image.fromarray((np.asarray(image) + noise).clip(0, 255).astype(np.uint8))
 
 
 def compress(image: Image.Image) -> Image.Image:
+    """Through JPEG at quality 8."""
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=8)
     return Image.open(stream)
 
 
 def shrink(image: Image.Image) -> Image.Image:
+    """Down to a quarter on each side and up again."""
     small = image.resize((image.width // 4, image.height // 4), Image.Resampling.BICUBIC)
     return small.resize(image.size, Image.Resampling.BICUBIC)
 
@@ -44,7 +47,7 @@ DEGRADATIONS: dict[str, Degrade] = {
     "blurred": lambda image: image.filter(ImageFilter.GaussianBlur(3)),
     "noisy": add_noise,
     "JPEG quality 8": compress,
-    "a quarter of the pixels": shrink,
+    "down and up by 4": shrink,
     "underexposed": lambda image: ImageEnhance.Brightness(image).enhance(0.3),
 }
 

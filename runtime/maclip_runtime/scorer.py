@@ -76,8 +76,8 @@ class Scorer:
         self.preset = preset
         self.exif_orientation = exif_orientation
         self._prompts = self.bundle.load_prompts()
-        self._engine = open_engine(self.bundle, engine, precision=precision, threads=threads)
-        logger.info("%s with %s", self.bundle.path, self._engine.name)
+        self.engine = open_engine(self.bundle, engine, precision=precision, threads=threads)
+        logger.info("%s with %s", self.bundle.path, self.engine.name)
 
     def score(self, picture: Picture) -> Score:
         """Score a path, a PIL image or a uint8 RGB array `[H, W, 3]`; PictureError if it can't be."""
@@ -102,7 +102,7 @@ class Scorer:
             while taken and isinstance(taken[0][1], PictureError):
                 yield taken.popleft()[1]  # type: ignore[misc]
 
-        for features in self._engine.encode_many(take_frames()):
+        for features in self.engine.encode_many(take_frames()):
             yield from failed_first()
             path, prepared = taken.popleft()
             assert isinstance(prepared, PreparedFrame)
@@ -120,7 +120,7 @@ class Scorer:
 
     def encode(self, prepared: PreparedFrame) -> NDArray[np.float32]:
         """Features `[V, D]` of a prepared frame's views."""
-        return self._engine.encode(prepared.frame)
+        return self.engine.encode(prepared.frame)
 
     def judge(self, features: NDArray[np.float32], prepared: PreparedFrame, path: str) -> Score:
         """The score of a picture from its features `[V, D]`."""
@@ -137,15 +137,15 @@ class Scorer:
             height=prepared.height,
             enlarged=prepared.enlarged,
             preset=self.preset,
-            engine=self._engine.name,
-            precision=self._engine.precision,
+            engine=self.engine.name,
+            precision=self.engine.precision,
             bundle=self.bundle.name,
             cues=cues,
         )
 
     def close(self) -> None:
         """Give back what the engine holds; the scorer cannot be used afterwards."""
-        self._engine.close()
+        self.engine.close()
 
     def __enter__(self) -> Scorer:
         return self

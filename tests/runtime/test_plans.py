@@ -1,0 +1,205 @@
+"""Plans are built for real with TensorRT-RTX, which needs no GPU for it, and fitted to machines."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from maclip_runtime import EngineError, Scorer, UsageError, open_bundle
+from maclip_runtime.engines import find_plans
+from maclip_runtime.engines.driver import Gpu, find_driver
+from maclip_runtime.plans import PlanOptions, build_plan, explain_misfit, make_profile
+
+no_driver = pytest.mark.skipif(find_driver() is not None, reason="this machine has a GPU")
+
+RTX_3090 = Gpu("RTX 3090", "86", 24_000_000_000)
+SIZES = ((224, 224), (480, 640), (600, 900))
+
+
+@pytest.fixture
+def rtx():
+    """TensorRT-RTX's version; it is on PyPI for x86-64 only, and not in the oldest environment."""
+    return pytest.importorskip("tensorrt_rtx").__version__
+
+
+@pytest.fixture(params=["rn-small", "vit-small"])
+def bundle(request, bundle_of, tmp_path):
+    return open_bundle(shutil.copytree(bundle_of(request.param), tmp_path / "b.maclip"))
+
+
+def graph_of(bundle, name):
+    (found,) = (file for file in bundle.manifest.files if file.path == name)
+    return found
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "image_encoder.fp32.onnx",
+        "image_encoder.fp16.onnx",
+        "frame.any.fp32.onnx",
+        "frame.any.fp16.onnx",
+        "frame.480x640.fp16.onnx",
+        "score.any.fp16.onnx",
+        "score.480x640.fp32.onnx",
+    ],
+)
+def test_every_graph_builds_strongly_typed(rtx, bundle, name):
+    graph = graph_of(bundle, name)
+    options = PlanOptions(
+        make_profile(graph, SIZES, (1, 4, 16)), compute_capabilities=["86"], workspace=1 << 30
+    )
+    phases = []
+    plan = build_plan(bundle, graph, "tensorrt-rtx", options, lambda *step: phases.append(step))
+    assert (bundle.path / plan.path).read_bytes()[:4] == b"vtrt"
+    assert phases
+    recorded = graph_of(open_bundle(bundle.path), plan.path)
+    assert recorded == plan
+    assert recorded.plan.graph_sha256 == graph.sha256
+    assert (recorded.plan.version, recorded.plan.compute_capabilities) == (rtx, ("86",))
+    assert bundle.locate(recorded)
+
+
+def test_a_plan_is_portable_where_no_target_is_named(rtx, bundle):
+    graph = graph_of(bundle, "frame.any.fp16.onnx")
+    plan = build_plan(
+        bundle, graph, "tensorrt-rtx", PlanOptions(make_profile(graph, SIZES, (1, 4, 16)))
+    )
+    assert plan.plan.compute_capabilities == ()
+    assert "portable" in plan.path
+    # Again: replaced, not doubled.
+    build_plan(bundle, graph, "tensorrt-rtx", PlanOptions(make_profile(graph, SIZES, (1, 4, 16))))
+    assert [f.path for f in open_bundle(bundle.path).manifest.files].count(plan.path) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"compute_capabilities": ["87"]}, "builds for 75, 80, 86"),
+        ({"version_compatible": True}, "neither version-compatible"),
+        ({"workspace": 1}, "built no plan: "),
+    ],
+)
+def test_what_cannot_be_built_is_said_and_leaves_nothing(rtx, bundle, options, message):
+    graph = graph_of(bundle, "frame.any.fp16.onnx")
+    before = sorted(bundle.path.iterdir())
+    profile = make_profile(graph, SIZES, (1, 4, 16))
+    with pytest.raises((UsageError, EngineError), match=message):
+        build_plan(bundle, graph, "tensorrt-rtx", PlanOptions(profile, **options))
+    assert sorted(bundle.path.iterdir()) == before
+
+
+def test_shapes_out_of_order_are_refused(rtx, bundle):
+    graph = graph_of(bundle, "frame.any.fp16.onnx")
+    profile = make_profile(graph, SIZES, (16, 4, 1))
+    with pytest.raises((UsageError, EngineError, RuntimeError), match="smallest <= best|profile"):
+        build_plan(bundle, graph, "tensorrt-rtx", PlanOptions(profile))
+
+
+def test_an_interrupted_build_leaves_nothing(rtx, bundle):
+    graph = graph_of(bundle, "frame.any.fp16.onnx")
+    before = sorted(bundle.path.iterdir())
+
+    def interrupt(*step):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_plan(
+            bundle,
+            graph,
+            "tensorrt-rtx",
+            PlanOptions(make_profile(graph, SIZES, (1, 4, 16))),
+            interrupt,
+        )
+    assert sorted(bundle.path.iterdir()) == before
+
+
+def test_the_command_builds_the_half_precision_frame_graph(rtx, maclip, rn_small_bundle, tmp_path):
+    bundle = shutil.copytree(rn_small_bundle, tmp_path / "b.maclip")
+    done = maclip("build", bundle, "--engine", "tensorrt-rtx", "--compute-capability", "8.6")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"frame.any.fp16.tensorrt-rtx-{rtx}.sm86.plan" in done.stdout
+    assert maclip("inspect", bundle).returncode == 0
+    findings = json.loads(maclip("doctor", bundle, "--json").stdout)
+    assert any(finding["name"] == "b.maclip plan" for finding in findings)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--graph", "nothing.onnx"], "no graph nothing.onnx; it has: "),
+        (["--frames", "big"], "give smallest, best and largest"),
+        (["--views", "1,2"], "give smallest, best and largest"),
+    ],
+)
+def test_wrong_options_are_one_line(maclip, rn_small_bundle, arguments, message):
+    done = maclip("build", rn_small_bundle, "--engine", "tensorrt-rtx", *arguments)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert message in line
+
+
+def test_a_bundle_without_a_frame_graph_says_how_to_get_one(maclip, bundle_of):
+    done = maclip("build", bundle_of("rn50"), "--engine", "tensorrt-rtx")
+    assert done.returncode == 2
+    assert "export the bundle with --frame any" in done.stderr
+
+
+@no_driver
+def test_tensorrt_needs_a_gpu_to_build_and_says_so(bundle):
+    graph = graph_of(bundle, "frame.any.fp16.onnx")
+    with pytest.raises(EngineError, match="--engine tensorrt-rtx, which builds without one"):
+        build_plan(bundle, graph, "tensorrt", PlanOptions({}))
+
+
+@no_driver
+@pytest.mark.parametrize("engine", ["tensorrt", "tensorrt-rtx", "onnxruntime-cuda"])
+def test_an_engine_that_cannot_run_is_an_error_never_a_fallback(bundle, engine):
+    with pytest.raises(EngineError, match="use --engine onnxruntime-cpu"):
+        Scorer(bundle, engine=engine)
+
+
+@no_driver
+def test_auto_takes_the_cpu_where_there_is_no_gpu(bundle):
+    assert Scorer(bundle).engine.name == "onnxruntime-cpu"
+    assert find_plans(bundle, "tensorrt-rtx")[0] == []
+
+
+@pytest.fixture
+def plan(rtx, bundle):
+    graph = graph_of(bundle, "frame.any.fp16.onnx")
+    options = PlanOptions(make_profile(graph, SIZES, (1, 4, 16)), compute_capabilities=["86"])
+    return build_plan(bundle, graph, "tensorrt-rtx", options).plan
+
+
+def test_a_plan_fits_the_gpu_and_version_it_was_built_for(rtx, bundle, plan):
+    assert explain_misfit(plan, bundle, rtx, RTX_3090) is None
+
+
+@pytest.mark.parametrize(
+    ("plan_changes", "gpu_changes", "version", "message"),
+    [
+        ({}, {}, "9.9", "built by tensorrt-rtx .*, and 9.9 is installed"),
+        ({}, {"compute_capability": "89"}, None, "capability 86, and RTX 3090 has 89"),
+        ({"compute_capabilities": ()}, {"compute_capability": "75"}, None, "from .* 8.0 on"),
+        ({"graph_sha256": "0"}, {}, None, "built from another frame.any.fp16.onnx"),
+        ({"library": "tensorrt", "device": "Orin"}, {}, None, "built on Orin, and this is RTX"),
+    ],
+)
+def test_a_plan_for_anything_else_is_refused_with_the_reason(
+    rtx, bundle, plan, plan_changes, gpu_changes, version, message
+):
+    fault = explain_misfit(
+        replace(plan, **plan_changes), bundle, version or rtx, replace(RTX_3090, **gpu_changes)
+    )
+    assert fault is not None
+    with pytest.raises(AssertionError, match=message):
+        raise AssertionError(fault)
+
+
+def test_a_portable_plan_fits_every_later_gpu(rtx, bundle, plan):
+    portable = replace(plan, compute_capabilities=())
+    for capability in ("80", "90", "120"):
+        gpu = replace(RTX_3090, compute_capability=capability)
+        assert explain_misfit(portable, bundle, rtx, gpu) is None
