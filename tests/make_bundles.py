@@ -15,6 +15,7 @@ import torch
 
 from maclip_export.checkpoints import load_file
 from maclip_export.export import export_bundle
+from maclip_export.image_graphs import GraphPlan
 from maclip_export.prompts import PUBLISHED_PROMPTS
 from reference.make_checkpoint import ARCHS, build
 
@@ -37,9 +38,7 @@ def write_bundle(arch: str, directory: Path) -> Path:
             checkpoint,
             bundle,
             PUBLISHED_PROMPTS,
-            precisions=["fp32", "fp16"],
-            frames=sizes,
-            scores=sizes,
+            GraphPlan(["fp32", "fp16"], sizes, sizes),
             text_encoder=small,
         )
     return bundle

@@ -21,9 +21,9 @@ from maclip_runtime.manifest import Precision
 from maclip_runtime.views import ViewGeometry
 
 if TYPE_CHECKING:
-    from maclip_export.export import Report
+    from maclip_export.image_graphs import Report
 
-REQUIRED = ("torch", "open_clip", "onnx", "onnxscript", "onnxruntime", "yaml")
+REQUIRED = ("torch", "open_clip", "onnx", "onnxscript", "onnxruntime", "yaml", "scipy")
 
 
 class ActivationName(str, Enum):
@@ -58,8 +58,23 @@ def export(
         bool, typer.Option(help="Include the text graph, which `maclip prompts` needs.")
     ] = True,
     precision: Annotated[
-        str, typer.Option(help="Of the graphs: fp32, fp16, or both with a comma between.")
+        str, typer.Option(help="Of the graphs: fp32, fp16, int8, or several with commas between.")
     ] = "fp32",
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            help="For int8: a directory of pictures such as the encoder will see, 32 or more.",
+            metavar="DIR",
+        ),
+    ] = None,
+    int8_srcc: Annotated[
+        float,
+        typer.Option(
+            help="Fail if the rank correlation of INT8 scores with float32's is below this, on "
+            "degraded pictures that were not calibrated on.",
+            metavar="SRCC",
+        ),
+    ] = 0.99,
     frame: Annotated[
         list[str] | None,
         typer.Option(
@@ -83,14 +98,22 @@ def export(
     precisions = _parse_precisions(precision)
     frames = [_parse_size(text) for text in frame or ()]
     scores = [_parse_size(text) for text in score or ()]
+    if "int8" in precisions and calibration is None:
+        raise UsageError(
+            "--precision int8 needs --calibration DIR, pictures such as the encoder will see"
+        )
     _require_packages("export")
+    from maclip_export.calibration import read_calibration
     from maclip_export.checkpoints import load_file, load_named
     from maclip_export.export import export_bundle
+    from maclip_export.image_graphs import GraphPlan
     from maclip_export.prompts import PUBLISHED_PROMPTS, read_prompts
     from maclip_runtime.bundle import check_destination
 
     check_destination(output, replace=force)
     pairs = read_prompts(prompts) if prompts else PUBLISHED_PROMPTS
+    pictures = read_calibration(calibration, ViewGeometry()) if calibration else None
+    plan = GraphPlan(precisions, frames, scores, pictures, int8_srcc)
     with _reporting() as report:
         report(f"loading {checkpoint or f'{model} {pretrained}'}")
         if checkpoint is not None:
@@ -103,9 +126,7 @@ def export(
             loaded,
             output,
             pairs,
-            precisions=precisions,
-            frames=frames,
-            scores=scores,
+            plan,
             text_encoder=text,
             replace_existing=force,
             report=report,
@@ -188,6 +209,11 @@ def _summarise(bundle: Bundle) -> None:
     table.add_column("from")
     for file in bundle.manifest.files:
         check = file.verification
+        if file.ranking is not None:
+            ranking = f"SRCC {file.ranking.srcc:.4f}"
+            source = f"float32 scores of {file.ranking.pictures} degraded pictures"
+            table.add_row(file.path, f"{file.size / 1e6:.1f} MB", ranking, source)
+            continue
         difference = f"{check.difference:.1e} (limit {check.tolerance:.0e})" if check else ""
         reference = check.reference if check else ""
         table.add_row(file.path, f"{file.size / 1e6:.1f} MB", difference, reference)

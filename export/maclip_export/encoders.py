@@ -17,16 +17,20 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from maclip_export.attention import SelfAttention, SingleQueryAttention
 from maclip_export.errors import CheckpointError
+from maclip_runtime.views import ViewGeometry
+
+CELL = 32  # pixels on a side of what a cell of a ResNet's last layer stands for: five halvings
 
 
-def build_image_encoder(model: nn.Module) -> nn.Module:
+def build_image_encoder(model: nn.Module, views: ViewGeometry) -> nn.Module:
     """The image encoder of an open_clip model: pixels `[N, 3, S, S]` to features `[N, D]`, float32.
 
-    Features are unnormalised and computed without the positional embedding.
+    Features are unnormalised and computed without the positional embedding. A ResNet's also takes
+    larger pictures; see ResNetEncoder.
     """
     visual = model.visual
     if isinstance(visual, ModifiedResNet):
-        return ResNetEncoder(visual).eval()
+        return ResNetEncoder(visual, views).eval()
     if isinstance(visual, VisionTransformer):
         return VitEncoder(visual).eval()
     raise CheckpointError(
@@ -36,11 +40,18 @@ def build_image_encoder(model: nn.Module) -> nn.Module:
 
 
 class ResNetEncoder(nn.Module):
-    """CLIP's ModifiedResNet with BatchNorm folded into the convolutions and a single-query pool."""
+    """CLIP's ModifiedResNet with BatchNorm folded into the convolutions and a single-query pool.
 
-    def __init__(self, visual: ModifiedResNet) -> None:
+    Without positional embedding it is convolutional up to its pool: pixels become cells, 32 x 32 pixels
+    each, and a view is a square of 7 x 7 cells at every fourth cell (S = 224 and T = 128 over 32). So one
+    graph with one copy of the weights serves views, which have exactly one such square, and larger
+    pictures, whose every square it pools (dense mode).
+    """
+
+    def __init__(self, visual: ModifiedResNet, views: ViewGeometry) -> None:
         super().__init__()
         visual = visual.eval()
+        self.side, self.step = views.size // CELL, views.stride // CELL
         self.stem = nn.Sequential(
             fuse_conv_bn_eval(visual.conv1, visual.bn1), nn.ReLU(),
             fuse_conv_bn_eval(visual.conv2, visual.bn2), nn.ReLU(),
@@ -61,10 +72,21 @@ class ResNetEncoder(nn.Module):
         )
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Pixels `[N, 3, S, S]` to features `[N, D]`; the pool's query is the mean of the cells."""
-        cells = self.blocks(self.stem(pixels)).flatten(2).transpose(1, 2)  # [N, 49, C]
-        mean = cells.mean(dim=1, keepdim=True)
-        return self.pool(mean[:, 0], torch.cat([mean, cells], dim=1))
+        """Pixels `[N, 3, h, w]`, h and w multiples of 32, to features `[N * rows * columns, D]`."""
+        cells = self.blocks(self.stem(pixels)).permute(0, 2, 3, 1)  # [N, h / 32, w / 32, C]
+        windows = self._cut_windows(cells)
+        mean = windows.mean(dim=1, keepdim=True)  # the pool's query
+        return self.pool(mean[:, 0], torch.cat([mean, windows], dim=1))
+
+    def _cut_windows(self, cells: Tensor) -> Tensor:
+        """Cells `[N, h / 32, w / 32, C]` to the cells of each window `[N * rows * columns, 49, C]`."""
+        for axis in (1, 2):
+            starts = torch.arange(0, cells.shape[axis] - self.side + 1, self.step)
+            chosen = (starts[:, None] + torch.arange(self.side)).flatten()
+            cells = cells.index_select(axis, chosen)
+        grid = cells.unflatten(2, (-1, self.side)).unflatten(1, (-1, self.side))
+        # [N, rows, side, columns, side, C] to a row of cells per window
+        return grid.transpose(2, 3).reshape(-1, self.side * self.side, cells.shape[3])
 
 
 class FoldedBottleneck(nn.Module):

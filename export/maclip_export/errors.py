@@ -11,5 +11,9 @@ class PromptsError(MaclipError):
     """A prompts file that does not say what is needed."""
 
 
+class CalibrationError(MaclipError):
+    """Calibration pictures that are missing, too few or unreadable."""
+
+
 class VerificationError(MaclipError):
     """A graph that does not compute what torch computes, within its tolerance."""

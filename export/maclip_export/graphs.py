@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from maclip_export.errors import CheckpointError
+from maclip_runtime.bundle import describe_file
+from maclip_runtime.manifest import BundleFile, FileKind, Precision, Ranking, Verification
 from maclip_runtime.manifest import Tensor as TensorType
 
 # The newest pair that both the oldest supported ONNX Runtime (1.17: opset 20, IR 9) and TensorRT 10.3
@@ -23,17 +25,32 @@ IR_VERSION = 8
 PRODUCER = "maclip-edge"
 
 _PROTOBUF_LIMIT = 2**31
+_MOST_CELLS = 4096  # torch.export wants a bound; 131072 pixels
 
 
-def export_graph(
-    module: nn.Module, example: Tensor, path: Path, names: tuple[str, str, str]
-) -> None:
-    """Trace a module of one input and one output, its first axis dynamic, into the file `path`.
+def trace_graph(
+    module: nn.Module,
+    example: Tensor,
+    names: tuple[str, str, str],
+    *,
+    cell: int | None = None,
+) -> onnx.ModelProto:
+    """The graph of a module of one input and one output, its first axis dynamic.
 
-    `names`: of the input, the output, and their first axis. `example` needs a first axis of at least
-    2, since torch.export takes an axis of 1 for a constant.
+    names: of the input, the output, and their first axis. example: needs a first axis of at least 2,
+    since torch.export takes an axis of 1 for a constant. cell: height and width are dynamic too, in
+    multiples of this, down to those of a view.
     """
     input_name, output_name, batch_name = names
+    axes: dict[int, object] = {0: torch.export.Dim(batch_name, min=1)}
+    if cell is not None:
+        rows, columns = (
+            torch.export.Dim(name, min=example.shape[2] // cell, max=_MOST_CELLS)
+            for name in ("rows", "columns")
+        )
+        axes |= {2: cell * rows, 3: cell * columns}
+        # Traced on more than one window each way, lest one be taken for a constant.
+        example = torch.nn.functional.pad(example, (0, 6 * cell, 0, 5 * cell))
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             module,
@@ -42,7 +59,7 @@ def export_graph(
             opset_version=OPSET,
             input_names=[input_name],
             output_names=[output_name],
-            dynamic_shapes=({0: torch.export.Dim(batch_name, min=1)},),
+            dynamic_shapes=(axes,),
             verbose=False,
         )
     if program is None:
@@ -50,14 +67,17 @@ def export_graph(
     model: onnx.ModelProto = program.model_proto
     if model.ByteSize() >= _PROTOBUF_LIMIT:
         raise CheckpointError(
-            f"{path.name} would be {model.ByteSize() / 1e9:.1f} GB; one ONNX file holds at most 2.1 GB"
+            f"its graph would be {model.ByteSize() / 1e9:.1f} GB; one ONNX file holds at most 2.1 GB"
         )
     model.ir_version = IR_VERSION
     model.producer_name, model.producer_version = PRODUCER, ""
     del model.metadata_props[:]
     _drop_trace(model.graph)
+    if cell is not None:
+        _name_axes(model.graph.input[0], ("pictures", None, "height", "width"))
+        _name_axes(model.graph.output[0], ("windows", None))
     onnx.checker.check_model(model)
-    onnx.save(model, path)
+    return model
 
 
 def _drop_trace(graph: onnx.GraphProto) -> None:
@@ -75,6 +95,13 @@ def _drop_trace(graph: onnx.GraphProto) -> None:
     graph.doc_string = ""
 
 
+def _name_axes(value: onnx.ValueInfoProto, names: tuple[str | None, ...]) -> None:
+    """Give dynamic axes names in place of the formulas that the exporter writes."""
+    for axis, name in zip(value.type.tensor_type.shape.dim, names, strict=True):
+        if name is not None:
+            axis.dim_param = name
+
+
 def read_signature(path: Path) -> tuple[dict[str, TensorType], dict[str, TensorType]]:
     """Inputs and outputs of a graph file, as the manifest records them."""
     graph = onnx.load(path, load_external_data=False).graph
@@ -89,6 +116,27 @@ def read_signature(path: Path) -> tuple[dict[str, TensorType], dict[str, TensorT
         }
 
     return describe(iter(graph.input)), describe(iter(graph.output))
+
+
+def describe_graph(
+    path: Path,
+    kind: FileKind,
+    precision: Precision,
+    *,
+    verification: Verification | None = None,
+    ranking: Ranking | None = None,
+) -> BundleFile:
+    """The manifest entry of a graph file that was just written into a staged bundle."""
+    inputs, outputs = read_signature(path)
+    return describe_file(
+        path,
+        kind,
+        precision=precision,
+        inputs=inputs,
+        outputs=outputs,
+        verification=verification,
+        ranking=ranking,
+    )
 
 
 @contextlib.contextmanager

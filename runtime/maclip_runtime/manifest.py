@@ -19,7 +19,8 @@ from maclip_runtime.views import ViewGeometry
 SCHEMA = 1
 
 FileKind = Literal["image_encoder", "text_encoder", "prompts", "frame", "score", "plan"]
-Precision = Literal["fp32", "fp16"]
+Precision = Literal["fp32", "fp16", "int8"]
+ViewMode = Literal["exact", "dense"]
 EngineLibrary = Literal["tensorrt", "tensorrt-rtx"]
 Shape = tuple[int, ...]
 
@@ -86,6 +87,19 @@ class Verification:
 
 
 @dataclass(frozen=True)
+class Ranking:
+    """How the scores of a graph rank degraded pictures, against those of the float32 graph.
+
+    `srcc` is Spearman's rank correlation, the differences are of scores, over `pictures` of them.
+    """
+
+    srcc: float
+    mean_difference: float
+    largest_difference: float
+    pictures: int
+
+
+@dataclass(frozen=True)
 class PlanOrigin:
     """What a plan is tied to: it runs where all of this fits, and nowhere else.
 
@@ -107,7 +121,8 @@ class PlanOrigin:
 class BundleFile:
     """One file of a bundle. `path` is relative to the bundle, with forward slashes.
 
-    `wide_nodes`: in a half-precision graph, the nodes that stay float32, each with the reason.
+    `ranking`: of an INT8 graph. `wide_nodes`: in a half-precision graph, the nodes that stay float32,
+    each with the reason. `multiply_adds`: of an image encoder, per view.
     """
 
     path: str
@@ -118,7 +133,9 @@ class BundleFile:
     inputs: dict[str, Tensor] = field(default_factory=dict)
     outputs: dict[str, Tensor] = field(default_factory=dict)
     verification: Verification | None = None
+    ranking: Ranking | None = None
     wide_nodes: dict[str, str] = field(default_factory=dict)
+    multiply_adds: int | None = None
     plan: PlanOrigin | None = None
 
 

@@ -40,7 +40,10 @@ class PlanOptions:
 
 
 def make_profile(
-    graph: BundleFile, frames: tuple[Shape, Shape, Shape], views: tuple[int, int, int]
+    graph: BundleFile,
+    frames: tuple[Shape, Shape, Shape],
+    views: tuple[int, int, int],
+    view_size: int = 224,
 ) -> Profile:
     """Shapes for a graph's dynamic inputs, from frame sizes (H, W) and numbers of views a run."""
     profile: dict[str, tuple[Shape, Shape, Shape]] = {}
@@ -50,7 +53,8 @@ def make_profile(
         if name == "frame":
             smallest, best, largest = ((*frame, 3) for frame in frames)
         else:  # `views` [N], `pixels` [N, 3, S, S], `tokens` [N, 77]: the first axis counts
-            rest = tuple(int(length) for length in tensor.shape[1:])
+            # A ResNet takes larger pictures too; a plan of its encoder is for views.
+            rest = tuple(n if isinstance(n, int) else view_size for n in tensor.shape[1:])
             smallest, best, largest = ((count, *rest) for count in views)
         profile[name] = (smallest, best, largest)
     return profile

@@ -17,7 +17,7 @@ from maclip_runtime.engines import open_engine
 from maclip_runtime.errors import PictureError
 from maclip_runtime.head import Cues, judge_views
 from maclip_runtime.images import Picture, PreparedFrame, Preset, describe_picture, prepare_frame
-from maclip_runtime.manifest import Precision
+from maclip_runtime.manifest import Precision, ViewMode
 from maclip_runtime.views import Frame
 
 logger = logging.getLogger(__name__)
@@ -32,8 +32,8 @@ class Score:
     `score`, `similarity`, `magnitude` and `weight` (of the similarity cue) are means over the views;
     `cues` has them per view, in view order, the global view last. `views` is their number.
     `width` and `height` are the picture's own. `enlarged`: it was smaller than a view and was scaled
-    up first, which is out of the published method. `bundle`, `engine` and `precision` say what made the
-    score.
+    up first, which is out of the published method. `bundle`, `engine`, `precision` and `view_mode`
+    say what made the score.
     """
 
     path: str
@@ -48,6 +48,7 @@ class Score:
     preset: str
     engine: str
     precision: str
+    view_mode: str
     bundle: str
     cues: Cues
 
@@ -57,9 +58,10 @@ class Scorer:
 
     bundle: a bundle directory, "demo" for the small encoder inside the package, or an opened Bundle.
     engine: see `open_engine`. preset: "native" (the picture as it is), or "448" or "224" (resized to a
-    square of that side first). precision: of the graph, by default the engine's own choice. threads:
-    CPU threads, by default one per physical core. exif_orientation: turn pictures as their EXIF tag
-    says; the published method does not.
+    square of that side first). precision: of the graph, by default the engine's own choice. views:
+    "exact" as published, or "dense", which encodes neighbouring windows together, 2.2 times as fast and
+    slightly different. threads: CPU threads, by default one per physical core. exif_orientation: turn
+    pictures as their EXIF tag says; the published method does not.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Scorer:
         engine: str = "auto",
         preset: Preset = "native",
         precision: Precision | None = None,
+        views: ViewMode = "exact",
         threads: int | None = None,
         exif_orientation: bool = False,
     ) -> None:
@@ -76,7 +79,9 @@ class Scorer:
         self.preset = preset
         self.exif_orientation = exif_orientation
         self._prompts = self.bundle.load_prompts()
-        self.engine = open_engine(self.bundle, engine, precision=precision, threads=threads)
+        self.engine = open_engine(
+            self.bundle, engine, precision=precision, views=views, threads=threads
+        )
         logger.info("%s with %s", self.bundle.path, self.engine.name)
 
     def score(self, picture: Picture) -> Score:
@@ -139,6 +144,7 @@ class Scorer:
             preset=self.preset,
             engine=self.engine.name,
             precision=self.engine.precision,
+            view_mode=self.engine.view_mode,
             bundle=self.bundle.name,
             cues=cues,
         )

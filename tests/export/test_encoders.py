@@ -27,7 +27,7 @@ def test_image_encoder_equals_open_clips_without_positions(checkpoint_file, arch
     pixels = torch.from_numpy(draw_views(ViewGeometry(), 3))
     expected = encode_without_positions(model, pixels)
     with torch.no_grad():
-        assert relative(build_image_encoder(model)(pixels), expected) < TOLERANCE
+        assert relative(build_image_encoder(model, ViewGeometry())(pixels), expected) < TOLERANCE
 
 
 def test_single_query_attention_equals_the_full_one():
@@ -59,7 +59,7 @@ def test_text_encoder_is_open_clips(checkpoint):
 
 def test_the_callers_model_is_left_as_it_was(checkpoint):
     before = {k: v.clone() for k, v in checkpoint.model.state_dict().items()}
-    build_image_encoder(checkpoint.model)
+    build_image_encoder(checkpoint.model, ViewGeometry())
     after = checkpoint.model.state_dict()
     assert before.keys() == after.keys()
     assert all((before[key] == after[key]).all() for key in before)
@@ -70,11 +70,11 @@ def test_other_towers_are_refused(checkpoint):
         visual = nn.Identity()
 
     with pytest.raises(CheckpointError, match="Identity is not supported"):
-        build_image_encoder(Other())
+        build_image_encoder(Other(), ViewGeometry())
 
 
 def test_a_vision_transformer_unlike_clips_is_refused(checkpoint_file):
     model = load_file(checkpoint_file("vit-small")).model
     model.visual.pool_type = "avg"
     with pytest.raises(CheckpointError, match="differs from CLIP's"):
-        build_image_encoder(model)
+        build_image_encoder(model, ViewGeometry())

@@ -8,16 +8,17 @@ import pytest
 import torch
 import yaml
 
-import maclip_export.export
 from export import straightline
 from maclip_export.checkpoints import load_file
 from maclip_export.encoders import build_image_encoder
 from maclip_export.errors import PromptsError, VerificationError
-from maclip_export.export import export_bundle, recache_prompts
+from maclip_export.export import export_bundle
 from maclip_export.prompts import PUBLISHED_PROMPTS, embed_prompts, read_prompts, tokenize
-from maclip_export.verification import draw_scene, verify_graph
+from maclip_export.recache import recache_prompts
+from maclip_export.verification import TOLERANCE, draw_scene, run_torch, verify_graph
 from maclip_runtime import BundleError, Scorer, open_bundle
 from maclip_runtime.manifest import PromptPair
+from maclip_runtime.views import ViewGeometry
 
 
 @pytest.fixture(scope="module")
@@ -77,23 +78,18 @@ def test_every_graph_is_verified_at_one_and_at_several(exported, arch):
 
 def test_a_graph_that_computes_something_else_is_found(exported, checkpoint_file):
     bundle = exported("rn-small")
-    encoder = build_image_encoder(load_file(checkpoint_file("rn-small")).model)
+    encoder = build_image_encoder(load_file(checkpoint_file("rn-small")).model, ViewGeometry())
     with torch.no_grad():
         encoder.blocks[0].conv1.weight[0] *= 1.001
     views = np.random.default_rng(0).standard_normal((2, 3, 224, 224)).astype(np.float32)
     with pytest.raises(VerificationError, match="differs from torch"):
         verify_graph(
-            bundle.path / "image_encoder.fp32.onnx",
-            encoder,
-            views,
-            batches=(1, 2),
-            tolerance=1e-5,
-            content="noise",
+            bundle.path / "image_encoder.fp32.onnx", run_torch(encoder), [views], 1e-5, "noise"
         )
 
 
 def test_a_failed_verification_leaves_nothing(checkpoint_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(maclip_export.export, "FP32_TOLERANCE", 1e-12)
+    monkeypatch.setitem(TOLERANCE, "fp32", 1e-12)
     with pytest.raises(VerificationError):
         export_bundle(load_file(checkpoint_file("rn-small")), tmp_path / "b", PUBLISHED_PROMPTS)
     assert list(tmp_path.iterdir()) == []

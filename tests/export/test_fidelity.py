@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 from maclip_export.checkpoints import load_file
 from maclip_export.distortions import KINDS, distort
 from maclip_export.export import export_bundle
+from maclip_export.image_graphs import GraphPlan
 from maclip_export.prompts import PUBLISHED_PROMPTS
 from maclip_runtime import Scorer
 
@@ -40,7 +41,7 @@ def demo_bundle(tmp_path_factory):
         checkpoint,
         tmp_path_factory.mktemp("fidelity") / "demo.maclip",
         PUBLISHED_PROMPTS,
-        precisions=["fp32", "fp16"],
+        GraphPlan(["fp32", "fp16"]),
         text_encoder=False,
     ).path
 

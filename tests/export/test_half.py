@@ -8,7 +8,7 @@ import torch
 
 from maclip_export.checkpoints import load_file
 from maclip_export.encoders import build_image_encoder
-from maclip_export.graphs import export_graph
+from maclip_export.graphs import trace_graph
 from maclip_export.half import _rewrite, convert_to_half, measure_cost
 from maclip_export.verification import TOLERANCE, compare, draw_extremes, draw_views
 from maclip_runtime.views import ViewGeometry
@@ -35,13 +35,12 @@ def scale_inside(encoder, arch, gain):
 
 
 @pytest.fixture
-def traced(checkpoint_file, arch, tmp_path):
+def traced(checkpoint_file, arch):
     def trace(gain):
-        encoder = build_image_encoder(load_file(checkpoint_file(arch)).model)
+        encoder = build_image_encoder(load_file(checkpoint_file(arch)).model, ViewGeometry())
         scale_inside(encoder, arch, gain)
-        path = tmp_path / "encoder.onnx"
-        export_graph(encoder, torch.from_numpy(VIEWS[:2]), path, ("pixels", "features", "views"))
-        return onnx.load(path)
+        example = torch.from_numpy(VIEWS[:2])
+        return trace_graph(encoder, example, ("pixels", "features", "views"))
 
     return trace
 

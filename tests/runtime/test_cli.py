@@ -11,7 +11,7 @@ from maclip_runtime import Scorer
 
 FIELDS = {
     "path", "score", "similarity", "magnitude", "weight", "views", "width", "height", "enlarged",
-    "preset", "engine", "precision", "bundle",
+    "preset", "engine", "precision", "view_mode", "bundle",
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from maclip_runtime.views import (
     ViewGeometry,
-    cut_windows,
+    iterate_blocks,
     iterate_views,
     make_global_view,
     normalise,
@@ -39,8 +39,20 @@ def test_windows_go_row_by_row_from_the_top_left(frame):
         assert (views[index] == normalise(window, GEOMETRY).transpose(2, 0, 1)).all()
 
 
-def test_windows_share_the_frames_memory(frame):
-    assert np.shares_memory(cut_windows(frame, GEOMETRY), frame)
+@pytest.mark.parametrize("side", [1, 2, 3, 8])
+@pytest.mark.parametrize("size", [(224, 224), (500, 1100), (1080, 1920)])
+def test_blocks_hold_every_window_once(size, side):
+    frame = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    rows, columns = GEOMETRY.grid(*size)
+    seen = np.zeros((rows, columns), int)
+    for block, pixels in iterate_blocks(frame, GEOMETRY, side):
+        seen[block.rows, block.columns] += 1
+        grid = seen[block.rows, block.columns].shape
+        assert max(grid) <= side
+        assert pixels.shape == (1, 3, *(224 + 128 * (n - 1) for n in grid))
+        covered = frame[block.top, block.left]
+        assert (pixels[0] == normalise(covered, GEOMETRY).transpose(2, 0, 1)).all()
+    assert (seen == 1).all()
 
 
 @pytest.mark.parametrize("micro_batch", [1, 3, 1000])

@@ -75,7 +75,9 @@ def build(
     chosen = _choose_graph(opened, graph)
     library: EngineLibrary = engine.value
     options = PlanOptions(
-        profile=make_profile(chosen, _parse_frames(frames), _parse_views(views)),
+        profile=make_profile(
+            chosen, _parse_frames(frames), _parse_views(views), opened.manifest.method.views.size
+        ),
         workspace=None if workspace is None else workspace * 1_000_000,
         compute_capabilities=tuple(text.replace(".", "") for text in compute_capability or ()),
         version_compatible=version_compatible,

@@ -105,6 +105,8 @@ def _describe_shapes(file: BundleFile) -> str:
 
 
 def _describe_difference(file: BundleFile) -> str:
+    if file.ranking is not None:
+        return f"SRCC {file.ranking.srcc:.4f} with float32 on {file.ranking.pictures} pictures"
     if file.verification is None:
         return ""
     return f"{file.verification.difference:.1e} from {file.verification.reference}"

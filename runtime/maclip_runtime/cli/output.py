@@ -23,7 +23,7 @@ Record = dict[str, str | float | int | bool]
 
 COLUMNS = (
     "path", "score", "similarity", "magnitude", "weight", "views", "width", "height", "enlarged",
-    "preset", "engine", "precision", "bundle",
+    "preset", "engine", "precision", "view_mode", "bundle",
 )  # fmt: skip
 
 
@@ -68,9 +68,10 @@ def _write_table(results: list[Score | PictureError], stream: TextIO) -> None:
     if not scores:
         return
     first = scores[0]
-    caption = (
-        f"bundle {first.bundle}, preset {first.preset}, engine {first.engine}, {first.precision}"
-    )
+    engine = f"{first.engine}, {first.precision}"
+    caption = f"bundle {first.bundle}, preset {first.preset}, engine {engine}"
+    if first.view_mode != "exact":
+        caption += f", {first.view_mode} views"
     if first.bundle == "demo":
         caption += "; demo encoder, not CLIP"
     table = Table(caption=caption, caption_justify="left")

@@ -40,6 +40,14 @@ class PrecisionName(str, Enum):
     auto = "auto"
     fp32 = "fp32"
     fp16 = "fp16"
+    int8 = "int8"
+
+
+class ViewModeName(str, Enum):
+    """The choices of --views."""
+
+    exact = "exact"
+    dense = "dense"
 
 
 class PresetName(str, Enum):
@@ -68,6 +76,13 @@ def score(
     precision: Annotated[
         PrecisionName, typer.Option(help="Of the graph; auto: the engine's own choice.")
     ] = PrecisionName.auto,
+    views: Annotated[
+        ViewModeName,
+        typer.Option(
+            help="exact, as published; dense: neighbouring windows encoded together, faster and "
+            "slightly different (ResNets only)."
+        ),
+    ] = ViewModeName.exact,
     preset: Annotated[
         PresetName,
         typer.Option(
@@ -110,6 +125,7 @@ def score(
         engine=engine.value,
         preset=preset.value,
         precision=None if precision is PrecisionName.auto else precision.value,
+        views=views.value,
         threads=threads,
         exif_orientation=exif_orientation,
     )

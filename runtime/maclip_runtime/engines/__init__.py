@@ -17,7 +17,7 @@ from maclip_runtime.engines.driver import find_driver
 from maclip_runtime.engines.onnxruntime import PROVIDERS, OnnxRuntimeEngine, find_gpu_engines
 from maclip_runtime.engines.tensorrt_library import MODULES, import_library
 from maclip_runtime.errors import EngineError, UsageError
-from maclip_runtime.manifest import BundleFile, EngineLibrary, Precision
+from maclip_runtime.manifest import BundleFile, EngineLibrary, Precision, ViewMode
 from maclip_runtime.plans import explain_misfit
 from maclip_runtime.views import Frame
 
@@ -35,6 +35,10 @@ class Engine(Protocol):
     def precision(self) -> Precision:
         """The precision of the graph it runs."""
 
+    @property
+    def view_mode(self) -> ViewMode:
+        """ "exact", or "dense" where neighbouring windows are encoded together."""
+
     def encode(self, frame: Frame) -> NDArray[np.float32]:
         """Features `[V, D]`, unnormalised, of the views of a frame of at least S x S pixels."""
 
@@ -50,17 +54,24 @@ def open_engine(
     name: str = "auto",
     *,
     precision: Precision | None = None,
+    views: ViewMode = "exact",
     threads: int | None = None,
 ) -> Engine:
     """Open the engine called `name` on a bundle.
 
     "auto" takes a plan that fits this machine, else a GPU provider of ONNX Runtime, else the CPU; the
-    engine's `name` says which. precision: of the graph, by default the engine's own choice. threads:
-    CPU threads, by default one per physical core. Raises EngineError where a named engine cannot run,
+    engine's `name` says which. precision: of the graph, by default the engine's own choice. views:
+    "dense" encodes neighbouring windows together (ResNets, in ONNX Runtime). threads: CPU threads, by
+    default one per physical core. Raises EngineError where a named engine cannot run,
     with what is missing and what to do.
     """
     if name not in ENGINES:
         raise UsageError(f"unknown engine {name!r}; use one of {', '.join(ENGINES)}")
+    if views == "dense":
+        # No plan serves it; the CPU is where it pays.
+        if name in MODULES:
+            raise UsageError(f"{name} has no dense views; use --engine onnxruntime-cpu")
+        name = "onnxruntime-cpu" if name == "auto" else name
     if name == "auto":
         return _open_best(bundle, precision, threads)
     if name in MODULES:
@@ -69,7 +80,7 @@ def open_engine(
         if not plans:
             raise EngineError(f"{bundle.path}: {'; '.join(faults)}")
         return _open_plan(bundle, plans[0])
-    return OnnxRuntimeEngine(bundle, name, precision=precision, threads=threads)
+    return OnnxRuntimeEngine(bundle, name, precision=precision, views=views, threads=threads)
 
 
 def find_plans(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from maclip_runtime.engines.cuda import Cuda, pad
 from maclip_runtime.engines.tensorrt_library import import_library, make_logger
 from maclip_runtime.errors import EngineError
-from maclip_runtime.manifest import EngineLibrary, Precision, Shape
+from maclip_runtime.manifest import EngineLibrary, Precision, Shape, ViewMode
 from maclip_runtime.views import Frame, ViewGeometry
 
 
@@ -58,6 +58,7 @@ class TensorRtEngine:
     ) -> None:
         self.name: str = library
         self.precision = precision
+        self.view_mode: ViewMode = "exact"
         self._geometry, self._rebuild = geometry, rebuild
         self._trt = trt if trt is not None else import_library(library)
         self._logger = make_logger(self._trt)

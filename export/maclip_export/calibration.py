@@ -1,0 +1,104 @@
+"""Pictures for INT8: some to measure ranges on, others, degraded, to see whether the ranking holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy.stats import spearmanr
+
+from maclip_export.distortions import KINDS, distort
+from maclip_export.errors import CalibrationError
+from maclip_runtime.errors import PictureError
+from maclip_runtime.images import list_pictures, prepare_frame
+from maclip_runtime.manifest import Ranking
+from maclip_runtime.views import Frame, Pixels, ViewGeometry, iterate_views
+
+_MOST_PICTURES = 64  # to calibrate on; ranges hardly change after 32 frames
+_MOST_RANKED = 6  # pictures held back for the ranking, each in some 30 versions
+_LONGEST_SIDE = 640  # of them, in pixels: 13 views, which bounds the time
+_VIEWS = 4  # of each calibration frame
+_SEVERITIES = (0.4, 1.0)
+
+
+@dataclass(frozen=True)
+class CalibrationSet:
+    """Two disjoint lists of pictures: `measured` gives the ranges, `ranked` the verdict."""
+
+    measured: tuple[Frame, ...]
+    ranked: tuple[Frame, ...]
+
+
+def read_calibration(directory: Path, geometry: ViewGeometry) -> CalibrationSet:
+    """The pictures of a directory, every other one held back; CalibrationError if there are too few."""
+    if not directory.is_dir():
+        raise CalibrationError(f"{directory}: no such directory of calibration pictures")
+    frames = []
+    for path in list_pictures(directory, recursive=True)[: _MOST_PICTURES + _MOST_RANKED]:
+        try:
+            frame = prepare_frame(path, "native", geometry.size).frame
+        except PictureError as error:
+            raise CalibrationError(f"{error}; take it out of the calibration pictures") from None
+        frames.append(_shrink(frame, geometry.size))
+    ranked = frames[1::2][:_MOST_RANKED]
+    held_back = {id(frame) for frame in ranked}
+    measured = [frame for frame in frames if id(frame) not in held_back]
+    if not ranked:
+        raise CalibrationError(
+            f"{directory}: calibration needs at least 2 pictures, better 32, such as the encoder will see"
+        )
+    return CalibrationSet(tuple(measured), tuple(ranked))
+
+
+def draw_calibration_views(pictures: CalibrationSet, geometry: ViewGeometry) -> list[Pixels]:
+    """Views `[4, 3, S, S]` of each measured picture, as it is and in four degraded versions.
+
+    Degraded ones are among them because the encoder will see them, and ranges cut from good pictures
+    alone would clip there.
+    """
+    rng = np.random.default_rng(0)
+    batches = []
+    for number, picture in enumerate(pictures.measured):
+        for version in range(5):
+            frame = picture
+            if version:
+                kind = list(KINDS)[(4 * number + version) % len(KINDS)]
+                frame = distort(picture, kind, float(rng.uniform(0.2, 1)), seed=number)
+            views = np.concatenate(list(iterate_views(frame, geometry, 16)))
+            # The global view, and windows from anywhere.
+            chosen = rng.choice(len(views) - 1, min(_VIEWS - 1, len(views) - 1), replace=False)
+            batches.append(views[[*chosen, -1]])
+    return batches
+
+
+def degrade_ranked(pictures: CalibrationSet) -> Iterator[Frame]:
+    """The held-back pictures, each as it is and through every kind of distortion at two severities."""
+    for number, picture in enumerate(pictures.ranked):
+        yield picture
+        for kind in KINDS:
+            for severity in _SEVERITIES:
+                yield distort(picture, kind, severity, seed=number)
+
+
+def compare_rankings(scores: list[float], reference: list[float]) -> Ranking:
+    """How scores of the same pictures agree: rank correlation, and their differences."""
+    differences = np.subtract(scores, reference)
+    return Ranking(
+        srcc=float(spearmanr(scores, reference).statistic),
+        mean_difference=float(differences.mean()),
+        largest_difference=float(np.abs(differences).max()),
+        pictures=len(scores),
+    )
+
+
+def _shrink(frame: Frame, shortest: int) -> Frame:
+    """A frame of at most 640 pixels on its longer side, but no less than a view on its shorter."""
+    height, width = frame.shape[:2]
+    scale = max(_LONGEST_SIDE / max(height, width), shortest / min(height, width))
+    if scale >= 1:
+        return frame
+    size = (max(shortest, round(width * scale)), max(shortest, round(height * scale)))
+    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS))

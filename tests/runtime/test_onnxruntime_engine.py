@@ -1,0 +1,81 @@
+"""ONNX Runtime: which graph a provider gets, and that nothing else runs in its place."""
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from maclip_runtime import BundleError, EngineError, UsageError, open_bundle
+from maclip_runtime.engines import onnxruntime as engine_module
+from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine, choose_graph
+
+
+@pytest.fixture
+def bundle(rn_small_bundle):
+    return open_bundle(rn_small_bundle)
+
+
+def test_the_cpu_runs_the_float32_encoder(bundle):
+    assert choose_graph(bundle, None, on_gpu=False).path == "image_encoder.fp32.onnx"
+
+
+def test_a_gpu_runs_the_half_precision_frame_graph_for_any_size(bundle):
+    assert choose_graph(bundle, None, on_gpu=True).path == "frame.any.fp16.onnx"
+    assert choose_graph(bundle, "fp32", on_gpu=True).path == "frame.any.fp32.onnx"
+
+
+def test_a_gpu_runs_the_encoder_where_there_is_no_frame_graph(bundle_of):
+    assert choose_graph(open_bundle(bundle_of("rn50")), None, on_gpu=True).path == (
+        "image_encoder.fp16.onnx"
+    )
+
+
+def test_a_precision_that_the_bundle_lacks_is_said():
+    with pytest.raises(BundleError, match="no image encoder in fp16; .*--precision fp32,fp16"):
+        choose_graph(open_bundle("demo"), "fp16", on_gpu=False)
+
+
+def test_the_frame_graph_in_chunks_gives_the_host_paths_features(bundle, frame, monkeypatch):
+    """The path that a GPU provider takes, run here by the CPU's under that name."""
+    monkeypatch.setitem(engine_module.PROVIDERS, "onnxruntime-cuda", "CPUExecutionProvider")
+    expected = OnnxRuntimeEngine(bundle).encode(frame)
+    for micro_batch in (1, 3, 100):
+        engine = OnnxRuntimeEngine(
+            bundle, "onnxruntime-cuda", precision="fp32", micro_batch=micro_batch
+        )
+        assert engine.encode(frame) == pytest.approx(expected, abs=1e-5)
+    assert [f.shape for f in engine.encode_many([frame, frame])] == [expected.shape] * 2
+
+
+def test_half_precision_runs_on_the_cpu_when_asked_for(bundle, frame):
+    engine = OnnxRuntimeEngine(bundle, precision="fp16")
+    assert engine.precision == "fp16"
+    assert engine.encode(frame).dtype == np.float32
+
+
+def test_a_provider_that_is_not_installed_is_an_error(bundle):
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this ONNX Runtime has CUDA")
+    with pytest.raises(EngineError, match=r"has no CUDAExecutionProvider; .*maclip-edge\[gpu\]"):
+        OnnxRuntimeEngine(bundle, "onnxruntime-cuda")
+
+
+def test_a_provider_that_leaves_nodes_to_the_cpu_is_an_error(bundle, monkeypatch):
+    if "AzureExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("needs a provider that takes no node")
+    monkeypatch.setitem(engine_module.PROVIDERS, "onnxruntime-cuda", "AzureExecutionProvider")
+    with pytest.raises(EngineError, match="Azure"):
+        OnnxRuntimeEngine(bundle, "onnxruntime-cuda")
+
+
+def test_threads_must_be_some(bundle):
+    with pytest.raises(UsageError, match="at least 1"):
+        OnnxRuntimeEngine(bundle, threads=0)
+
+
+def test_a_graph_that_onnxruntime_does_not_read_is_one_line(bundle, monkeypatch, tmp_path):
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no graph")
+    monkeypatch.setattr(type(bundle), "locate", lambda self, file: broken)
+    with pytest.raises(EngineError, match="cannot run it with CPUExecutionProvider") as caught:
+        OnnxRuntimeEngine(bundle)
+    assert "\n" not in str(caught.value)
