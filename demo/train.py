@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,6 +35,18 @@ PIECE = 128  # pixels: three times as many pieces as whole views for the same ti
 MAGNITUDE_RANGE = (0.4, 1.0)  # what the published head lets a feature vector reach with ease
 RANK_TEMPERATURE = 0.05  # difference of two scores that counts as settled
 LARGEST_LOG_SCALE = float(np.log(100))  # CLIP's own ceiling
+REPORT_EVERY = 50
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings of a run: steps on pieces of the views, then on whole views; ladders a step."""
+
+    piece_steps: int = 1800
+    view_steps: int = 400
+    batch: int = 12
+    rate: float = 3e-3
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,28 +57,27 @@ class Batch:
     quality: Tensor
 
 
-def iterate_batches(pool: Pool, size: int, sides: Sequence[int], seed: int) -> Iterator[Batch]:
-    """Yield a batch of `size` ladders for each of `sides`: shuffled passes, flipped at random.
+def make_batch(pool: Pool, size: int, side: int, seed: int, step: int) -> Batch:
+    """The batch of `size` ladders of a step, counted from 0: shuffled passes, flipped at random.
 
-    A side below 224 takes a piece of that side out of the views, one place for a whole ladder.
+    Depends on nothing but its arguments, so that a run can be taken up at any step. A side below 224
+    takes a piece of that side out of the views, one place for a whole ladder.
     """
-    rng = np.random.default_rng(seed)
-    queue: list[int] = []
-    for side in sides:
-        if len(queue) < size:
-            queue = list(rng.permutation(len(pool.quality)))
-        picked = sorted(queue.pop() for _ in range(size))  # in order: the pool lies on disk
-        ladders = []
-        for index in picked:
-            y, x = rng.integers(WINDOW - side + 1, size=2)
-            views = pool.views[index, :, :, y : y + side, x : x + side]
-            views = views[..., ::-1, :] if rng.random() < 0.5 else views
-            views = views[..., ::-1, :, :] if rng.random() < 0.3 else views
-            views = views.swapaxes(-2, -3) if rng.random() < 0.3 else views
-            views = views[..., rng.permutation(3)] if rng.random() < 0.3 else views
-            ladders.append(views.reshape(-1, *views.shape[2:]))
-        stacked = torch.from_numpy(np.concatenate(ladders))
-        yield Batch(stacked, torch.from_numpy(pool.quality[picked]))
+    per_pass = len(pool.quality) // size
+    order = np.random.default_rng((seed, 0, step // per_pass)).permutation(len(pool.quality))
+    first = step % per_pass * size
+    picked = np.sort(order[first : first + size])  # in order: the pool lies on disk
+    rng = np.random.default_rng((seed, 1, step))
+    ladders = []
+    for index in picked:
+        y, x = rng.integers(WINDOW - side + 1, size=2)
+        views = pool.views[index, :, :, y : y + side, x : x + side]
+        views = views[..., ::-1, :] if rng.random() < 0.5 else views
+        views = views[..., ::-1, :, :] if rng.random() < 0.3 else views
+        views = views.swapaxes(-2, -3) if rng.random() < 0.3 else views
+        views = views[..., rng.permutation(3)] if rng.random() < 0.3 else views
+        ladders.append(views.reshape(-1, *views.shape[2:]))
+    return Batch(torch.from_numpy(np.concatenate(ladders)), torch.from_numpy(pool.quality[picked]))
 
 
 def measure_loss(cues: Cues, quality: Tensor) -> dict[str, Tensor]:
@@ -97,11 +108,11 @@ def rank_ladders(values: Tensor, quality: Tensor) -> Tensor:
     return F.softplus((wanted - gap) / RANK_TEMPERATURE).mean() * RANK_TEMPERATURE * 4
 
 
-def train(
-    pool: Pool, steps: tuple[int, int], size: int, rate: float, seed: int, output: Path
-) -> None:
-    """Train and write the checkpoint. steps: first on pieces of the views, then on whole views."""
-    torch.manual_seed(seed)
+def train(pool: Pool, plan: Plan, output: Path) -> None:
+    """Train and write the checkpoint. Every 50 steps the state goes to `output`.state, from which an
+    interrupted run with the same plan goes on.
+    """
+    torch.manual_seed(plan.seed)
     model = build_encoder(LAYERS, WIDTH, EMBED).to(memory_format=torch.channels_last).train()
     tokens = tokenise_prompts()
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -109,14 +120,18 @@ def train(
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": 0.02},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    optimiser = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))
-    sides = [PIECE] * steps[0] + [WINDOW] * steps[1]
+    optimiser = torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.98))
+    sides = [PIECE] * plan.piece_steps + [WINDOW] * plan.view_steps
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, rate, total_steps=len(sides), pct_start=0.08
+        optimiser, plan.rate, total_steps=len(sides), pct_start=0.08
     )
+    keep = {"model": model, "optimiser": optimiser, "schedule": schedule}
+    state = output.with_name(output.name + ".state")
+    first = resume_run(state, plan, keep)
     started, totals = time.monotonic(), dict[str, float]()
-    for step, batch in enumerate(iterate_batches(pool, size, sides, seed), start=1):
-        set_view_side(model, sides[step - 1])
+    for step in range(first, len(sides)):
+        batch = make_batch(pool, plan.batch, sides[step], plan.seed, step)
+        set_view_side(model, sides[step])
         with torch.autocast("cpu", torch.bfloat16):
             features = model.encode_image(normalise_views(batch.views))
         cues = judge_features(features.float(), encode_prompts(model, tokens), model.logit_scale)
@@ -128,16 +143,41 @@ def train(
         schedule.step()
         model.logit_scale.data.clamp_(0, LARGEST_LOG_SCALE)
         for name, term in terms.items():
-            totals[name] = totals.get(name, 0.0) + float(term.detach())
-        if step % 100 == 0 or step == len(sides):
-            means = ", ".join(f"{n} {v / (step % 100 or 100):.4f}" for n, v in totals.items())
-            print(
-                f"step {step}/{len(sides)}, {time.monotonic() - started:.0f} s: {means}", flush=True
-            )
+            totals[name] = totals.get(name, 0.0) + float(term.detach()) / REPORT_EVERY
+        if (step + 1) % REPORT_EVERY == 0:
+            means = ", ".join(f"{name} {value:.4f}" for name, value in totals.items())
+            spent = time.monotonic() - started
+            print(f"step {step + 1}/{len(sides)}, {spent:.0f} s: {means}", flush=True)
             totals.clear()
-    calibration = iterate_batches(pool, size, [WINDOW] * 60, seed + 1)
+            save_run(state, plan, keep, step + 1)
+    calibration = (make_batch(pool, plan.batch, WINDOW, plan.seed + 1, step) for step in range(60))
     recalibrate_norms(model, (batch.views for batch in calibration))
     save_checkpoint(model, output)
+    state.unlink(missing_ok=True)
+
+
+def save_run(path: Path, plan: Plan, keep: dict[str, Any], step: int) -> None:
+    """Write the state of a run after `step` steps, replacing `path` in one go."""
+    part = path.with_name(path.name + ".part")
+    states = {name: thing.state_dict() for name, thing in keep.items()}
+    torch.save({"plan": asdict(plan), "step": step, **states}, part)
+    part.replace(path)
+
+
+def resume_run(path: Path, plan: Plan, keep: dict[str, Any]) -> int:
+    """Load the state of an interrupted run with the same plan; return the steps done, else 0."""
+    if not path.exists():
+        return 0
+    state = torch.load(path, weights_only=True)
+    if state["plan"] != asdict(plan):
+        return 0
+    if state["step"] > plan.piece_steps:
+        set_view_side(keep["model"], WINDOW)
+    else:
+        set_view_side(keep["model"], PIECE)
+    for name, thing in keep.items():
+        thing.load_state_dict(state[name])
+    return int(state["step"])
 
 
 def main() -> None:
@@ -146,17 +186,17 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder for pictures and ladders")
     parser.add_argument("--ladders", type=int, default=4800)
-    parser.add_argument(
-        "--steps", type=int, nargs=2, default=(2400, 500), help="on pieces, then on whole views"
-    )
-    parser.add_argument("--batch", type=int, default=12, help="ladders a step")
-    parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--piece-steps", type=int, default=Plan.piece_steps)
+    parser.add_argument("--view-steps", type=int, default=Plan.view_steps)
+    parser.add_argument("--batch", type=int, default=Plan.batch, help="ladders a step")
+    parser.add_argument("--rate", type=float, default=Plan.rate)
+    parser.add_argument("--seed", type=int, default=Plan.seed)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     pool = build_pool(options.cache / "ladders", options.ladders, options.seed, options.cache)
-    train(pool, tuple(options.steps), options.batch, options.rate, options.seed, options.output)
+    plan = Plan(options.piece_steps, options.view_steps, options.batch, options.rate, options.seed)
+    train(pool, plan, options.output)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from scipy.stats import spearmanr
 
+from maclip_export.calibration import read_calibration
 from maclip_export.checkpoints import load_file
 from maclip_export.distortions import KINDS, distort
 from maclip_export.export import export_bundle
@@ -41,7 +42,10 @@ def demo_bundle(tmp_path_factory):
         checkpoint,
         tmp_path_factory.mktemp("fidelity") / "demo.maclip",
         PUBLISHED_PROMPTS,
-        GraphPlan(["fp32", "fp16"]),
+        GraphPlan(
+            ["fp32", "fp16", "int8"],
+            calibration=read_calibration(ROOT / "samples", checkpoint.views),
+        ),
         text_encoder=False,
     ).path
 
@@ -52,11 +56,30 @@ def float32_scores(demo_bundle, degraded_photographs):
     return np.array([scorer.score(frame).score for frame in degraded_photographs])
 
 
-def test_half_precision_keeps_scores_and_ranking(demo_bundle, degraded_photographs, float32_scores):
-    scorer = Scorer(demo_bundle, precision="fp16")
-    scores = np.array([scorer.score(frame).score for frame in degraded_photographs])
-    assert np.abs(scores - float32_scores).max() <= 2e-3
-    assert spearmanr(scores, float32_scores).statistic >= 0.999
+@pytest.mark.parametrize(
+    ("precision", "views", "least_srcc", "most_difference"),
+    [
+        ("fp16", "exact", 0.999, 2e-3),
+        ("fp32", "dense", 0.995, 0.1),
+        ("int8", "exact", 0.99, 0.1),
+        ("int8", "dense", 0.99, 0.15),
+    ],
+)
+def test_scores_and_ranking_are_kept(
+    demo_bundle,
+    degraded_photographs,
+    float32_scores,
+    precision,
+    views,
+    least_srcc,
+    most_difference,
+):
+    scorer = Scorer(demo_bundle, precision=precision, views=views)
+    results = [scorer.score(frame) for frame in degraded_photographs]
+    assert {(r.precision, r.view_mode) for r in results} == {(precision, views)}
+    scores = np.array([result.score for result in results])
+    assert spearmanr(scores, float32_scores).statistic >= least_srcc
+    assert np.abs(scores - float32_scores).max() <= most_difference
 
 
 @pytest.mark.parametrize("arch", ["rn50", "vit-b32"])

@@ -4,7 +4,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from maclip_runtime import BundleError, EngineError, UsageError, open_bundle
+from maclip_runtime import BundleError, EngineError, Scorer, UsageError, open_bundle
 from maclip_runtime.engines import onnxruntime as engine_module
 from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine, choose_graph
 
@@ -65,6 +65,48 @@ def test_a_provider_that_leaves_nodes_to_the_cpu_is_an_error(bundle, monkeypatch
     monkeypatch.setitem(engine_module.PROVIDERS, "onnxruntime-cuda", "AzureExecutionProvider")
     with pytest.raises(EngineError, match="Azure"):
         OnnxRuntimeEngine(bundle, "onnxruntime-cuda")
+
+
+@pytest.mark.parametrize("size", [(224, 224), (370, 500), (500, 1100)])
+def test_dense_blocks_of_one_window_are_the_exact_views(bundle, size):
+    frame = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    expected = OnnxRuntimeEngine(bundle).encode(frame)
+    dense = OnnxRuntimeEngine(bundle, views="dense", block_side=1)
+    assert dense.view_mode == "dense"
+    assert dense.encode(frame) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("side", [2, 3, 7])
+def test_dense_features_come_in_the_published_order_and_near_the_exact_ones(bundle, frame, side):
+    expected = OnnxRuntimeEngine(bundle).encode(frame)
+    features = OnnxRuntimeEngine(bundle, views="dense", block_side=side).encode(frame)
+    assert features.shape == expected.shape
+    assert features[-1] == pytest.approx(expected[-1], abs=1e-5)  # the global view is exact
+    distance = np.linalg.norm(features[:, None] - expected[None], axis=2)
+    assert (distance.argmin(axis=1) == np.arange(len(expected))).all()
+
+
+def test_dense_views_are_for_resnets_in_onnxruntime(bundle_of, bundle):
+    with pytest.raises(EngineError, match="need a ResNet, .* this is a VisionTransformer"):
+        OnnxRuntimeEngine(open_bundle(bundle_of("vit-small")), views="dense")
+    with pytest.raises(UsageError, match="tensorrt-rtx has no dense views"):
+        Scorer(bundle, engine="tensorrt-rtx", views="dense")
+    assert Scorer(bundle, views="dense").engine.name == "onnxruntime-cpu"
+
+
+@pytest.mark.parametrize(
+    ("flags", "machine", "overflows"),
+    [
+        ("flags : fpu avx512_vnni", "x86_64", False),
+        ("flags : fpu avx_vnni", "x86_64", False),
+        ("flags : fpu avx2", "x86_64", True),
+        ("Features : asimd", "aarch64", False),
+    ],
+)
+def test_cpus_whose_int8_sums_saturate_are_known(tmp_path, monkeypatch, flags, machine, overflows):
+    (tmp_path / "cpuinfo").write_text(flags)
+    monkeypatch.setattr(engine_module.platform, "machine", lambda: machine)
+    assert engine_module.overflows_int8(tmp_path / "cpuinfo") is overflows
 
 
 def test_threads_must_be_some(bundle):
