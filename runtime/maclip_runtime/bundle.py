@@ -47,11 +47,16 @@ class Bundle:
         wanted = f"{kind} ({precision})" if precision else kind
         raise BundleError(f"{self.path}: has no {wanted}; export the bundle again with it")
 
-    def locate(self, file: BundleFile) -> Path:
-        """The path of a file that is inside the bundle and whose checksum is right."""
+    def resolve(self, file: BundleFile) -> Path:
+        """The path of a file that is there, inside the bundle; nothing in it is verified yet."""
         path = _resolve_inside(self.path, file.path)
         if not path.is_file():
             raise BundleError(f"{path}: missing from the bundle; copy or export the bundle again")
+        return path
+
+    def locate(self, file: BundleFile) -> Path:
+        """The path of a file that is inside the bundle and whose checksum is right."""
+        path = self.resolve(file)
         if hash_file(path) != file.sha256:
             raise BundleError(
                 f"{path}: checksum differs from the manifest's; copy or export the bundle again"

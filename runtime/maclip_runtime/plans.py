@@ -18,7 +18,7 @@ from maclip_runtime.bundle import Bundle, add_file
 from maclip_runtime.engines.driver import Gpu, find_driver
 from maclip_runtime.engines.tensorrt_library import import_library, make_logger
 from maclip_runtime.errors import EngineError, UsageError
-from maclip_runtime.manifest import BundleFile, EngineLibrary, PlanOrigin, Shape
+from maclip_runtime.manifest import BundleFile, EngineLibrary, PlanOrigin, Precision, Shape
 
 Profile = Mapping[str, tuple[Shape, Shape, Shape]]  # of an input: smallest, best, largest shape
 Progress = Callable[[str, int, int], None]  # phase, steps done, steps in all
@@ -42,10 +42,14 @@ class PlanOptions:
 def make_profile(
     graph: BundleFile,
     frames: tuple[Shape, Shape, Shape],
-    views: tuple[int, int, int],
+    views: tuple[int, int],
     view_size: int = 224,
 ) -> Profile:
-    """Shapes for a graph's dynamic inputs, from frame sizes (H, W) and numbers of views a run."""
+    """Shapes for a graph's dynamic inputs, from frame sizes (H, W) and numbers of views a run.
+
+    frames: smallest, best and largest. views: best and largest; one must always do, since small frames
+    have few.
+    """
     profile: dict[str, tuple[Shape, Shape, Shape]] = {}
     for name, tensor in graph.inputs.items():
         if all(isinstance(length, int) for length in tensor.shape):
@@ -55,7 +59,7 @@ def make_profile(
         else:  # `views` [N], `pixels` [N, 3, S, S], `tokens` [N, 77]: the first axis counts
             # A ResNet takes larger pictures too; a plan of its encoder is for views.
             rest = tuple(n if isinstance(n, int) else view_size for n in tensor.shape[1:])
-            smallest, best, largest = ((count, *rest) for count in views)
+            smallest, best, largest = ((count, *rest) for count in (1, *views))
         profile[name] = (smallest, best, largest)
     return profile
 
@@ -74,7 +78,7 @@ def build_plan(
     """
     target = _find_target(library, options)
     trt = import_library(library)
-    data = _compile(trt, library, bundle.locate(graph), options, progress)
+    data = _compile(trt, library, bundle.locate(graph), graph.precision, options, progress)
     capabilities = tuple(options.compute_capabilities) or (
         (target.compute_capability,) if target else ()
     )
@@ -134,7 +138,12 @@ def _find_target(library: EngineLibrary, options: PlanOptions) -> Gpu | None:
 
 
 def _compile(
-    trt: ModuleType, library: EngineLibrary, graph: Path, options: PlanOptions, progress: Progress
+    trt: ModuleType,
+    library: EngineLibrary,
+    graph: Path,
+    precision: Precision | None,
+    options: PlanOptions,
+    progress: Progress,
 ) -> bytes:
     logger = make_logger(trt)
     builder = trt.Builder(logger)
@@ -146,6 +155,8 @@ def _compile(
         reason = " ".join(" ".join(errors).split())
         raise EngineError(f"{graph}: {library} cannot read this graph: {reason}")
     config = builder.create_builder_config()
+    if precision == "fp32":  # TF32, on by default, keeps ten bits of a product's factors
+        config.clear_flag(trt.BuilderFlag.TF32)
     _add_profile(builder, network, config, options.profile, graph)
     if options.workspace is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace)
@@ -159,7 +170,8 @@ def _compile(
     if monitor.error is not None:
         raise monitor.error
     if plan is None:
-        raise EngineError(f"{graph}: {library} built no plan: {logger.reason}")
+        hint = "; try a larger --workspace" if options.workspace is not None else ""
+        raise EngineError(f"{graph}: {library} built no plan: {logger.reason}{hint}")
     if options.timing_cache is not None:
         options.timing_cache.write_bytes(bytes(config.get_timing_cache().serialize()))
     return bytes(plan)

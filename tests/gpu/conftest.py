@@ -40,7 +40,7 @@ def library(request, gpu):
 
 
 @pytest.fixture(scope="session", params=["rn-small", "vit-small"])
-def own_bundle(request, bundle_of, tmp_path_factory):
+def own_bundle(request, gpu, bundle_of, tmp_path_factory):
     """A copy of a bundle with every kind of graph, to build plans into."""
     copy = tmp_path_factory.mktemp("gpu") / f"{request.param}.maclip"
     shutil.copytree(bundle_of(request.param), copy)

@@ -31,7 +31,7 @@ def make_engine(own_bundle, library, gpu):
     def make(graph, most_views=MOST_VIEWS):
         if (graph, most_views) not in built:
             (file,) = (f for f in own_bundle.manifest.files if f.path == graph)
-            profile = make_profile(file, FRAMES, (1, most_views, most_views))
+            profile = make_profile(file, FRAMES, (most_views, most_views))
             chosen = [gpu.compute_capability] if library == "tensorrt-rtx" else []
             options = PlanOptions(profile=profile, compute_capabilities=chosen)
             plan = build_plan(own_bundle, file, library, options)

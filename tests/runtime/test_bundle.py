@@ -41,8 +41,8 @@ def test_manifest_says_what_the_method_needs(rn_small_bundle):
     assert manifest.weights.name == "rn-small"
     assert len(manifest.weights.sha256) == 64
     encoder = open_bundle(rn_small_bundle).find("image_encoder", "fp32")
-    assert encoder.inputs["pixels"].shape == ("views", 3, 224, 224)
-    assert encoder.outputs["features"].shape == ("views", 128)
+    assert encoder.inputs["pixels"].shape == ("pictures", 3, "height", "width")
+    assert encoder.outputs["features"].shape == ("windows", 128)
     assert encoder.verification.difference <= encoder.verification.tolerance
 
 

@@ -48,7 +48,7 @@ def graph_of(bundle, name):
 def test_every_graph_builds_strongly_typed(rtx, bundle, name):
     graph = graph_of(bundle, name)
     options = PlanOptions(
-        make_profile(graph, SIZES, (1, 4, 16)), compute_capabilities=["86"], workspace=1 << 30
+        make_profile(graph, SIZES, (4, 16)), compute_capabilities=["86"], workspace=1 << 30
     )
     phases = []
     plan = build_plan(bundle, graph, "tensorrt-rtx", options, lambda *step: phases.append(step))
@@ -64,12 +64,12 @@ def test_every_graph_builds_strongly_typed(rtx, bundle, name):
 def test_a_plan_is_portable_where_no_target_is_named(rtx, bundle):
     graph = graph_of(bundle, "frame.any.fp16.onnx")
     plan = build_plan(
-        bundle, graph, "tensorrt-rtx", PlanOptions(make_profile(graph, SIZES, (1, 4, 16)))
+        bundle, graph, "tensorrt-rtx", PlanOptions(make_profile(graph, SIZES, (4, 16)))
     )
     assert plan.plan.compute_capabilities == ()
     assert "portable" in plan.path
     # Again: replaced, not doubled.
-    build_plan(bundle, graph, "tensorrt-rtx", PlanOptions(make_profile(graph, SIZES, (1, 4, 16))))
+    build_plan(bundle, graph, "tensorrt-rtx", PlanOptions(make_profile(graph, SIZES, (4, 16))))
     assert [f.path for f in open_bundle(bundle.path).manifest.files].count(plan.path) == 1
 
 
@@ -78,13 +78,13 @@ def test_a_plan_is_portable_where_no_target_is_named(rtx, bundle):
     [
         ({"compute_capabilities": ["87"]}, "builds for 75, 80, 86"),
         ({"version_compatible": True}, "neither version-compatible"),
-        ({"workspace": 1}, "built no plan: "),
+        ({"workspace": 1}, "built no plan: .*larger --workspace"),
     ],
 )
 def test_what_cannot_be_built_is_said_and_leaves_nothing(rtx, bundle, options, message):
     graph = graph_of(bundle, "frame.any.fp16.onnx")
     before = sorted(bundle.path.iterdir())
-    profile = make_profile(graph, SIZES, (1, 4, 16))
+    profile = make_profile(graph, SIZES, (4, 16))
     with pytest.raises((UsageError, EngineError), match=message):
         build_plan(bundle, graph, "tensorrt-rtx", PlanOptions(profile, **options))
     assert sorted(bundle.path.iterdir()) == before
@@ -92,7 +92,7 @@ def test_what_cannot_be_built_is_said_and_leaves_nothing(rtx, bundle, options, m
 
 def test_shapes_out_of_order_are_refused(rtx, bundle):
     graph = graph_of(bundle, "frame.any.fp16.onnx")
-    profile = make_profile(graph, SIZES, (16, 4, 1))
+    profile = make_profile(graph, SIZES, (16, 4))
     with pytest.raises((UsageError, EngineError, RuntimeError), match="smallest <= best|profile"):
         build_plan(bundle, graph, "tensorrt-rtx", PlanOptions(profile))
 
@@ -109,7 +109,7 @@ def test_an_interrupted_build_leaves_nothing(rtx, bundle):
             bundle,
             graph,
             "tensorrt-rtx",
-            PlanOptions(make_profile(graph, SIZES, (1, 4, 16))),
+            PlanOptions(make_profile(graph, SIZES, (4, 16))),
             interrupt,
         )
     assert sorted(bundle.path.iterdir()) == before
@@ -130,7 +130,7 @@ def test_the_command_builds_the_half_precision_frame_graph(rtx, maclip, rn_small
     [
         (["--graph", "nothing.onnx"], "no graph nothing.onnx; it has: "),
         (["--frames", "big"], "give smallest, best and largest"),
-        (["--views", "1,2"], "give smallest, best and largest"),
+        (["--views", "1"], "give best and largest"),
     ],
 )
 def test_wrong_options_are_one_line(maclip, rn_small_bundle, arguments, message):
@@ -169,7 +169,7 @@ def test_auto_takes_the_cpu_where_there_is_no_gpu(bundle):
 @pytest.fixture
 def plan(rtx, bundle):
     graph = graph_of(bundle, "frame.any.fp16.onnx")
-    options = PlanOptions(make_profile(graph, SIZES, (1, 4, 16)), compute_capabilities=["86"])
+    options = PlanOptions(make_profile(graph, SIZES, (4, 16)), compute_capabilities=["86"])
     return build_plan(bundle, graph, "tensorrt-rtx", options).plan
 
 

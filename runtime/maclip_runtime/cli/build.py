@@ -45,8 +45,8 @@ def build(
     ] = "224x224,1080x1920,2160x3840",
     views: Annotated[
         str,
-        typer.Option(help="Smallest, best and largest number of views a run; bounds the memory."),
-    ] = "1,32,64",
+        typer.Option(help="Best and largest number of views a run, which bounds the memory."),
+    ] = "32,64",
     workspace: Annotated[
         int | None,
         typer.Option(min=1, help="Scratch memory for the engine, at most.", metavar="MB"),
@@ -120,12 +120,11 @@ def _parse_frames(text: str) -> tuple[Shape, Shape, Shape]:
     return smallest, best, largest
 
 
-def _parse_views(text: str) -> tuple[int, int, int]:
-    parts = text.split(",")
-    if len(parts) != 3 or not all(part.strip().isdigit() for part in parts):
-        raise UsageError(f"--views {text}: give smallest, best and largest, such as 1,32,64")
-    smallest, best, largest = map(int, parts)
-    return smallest, best, largest
+def _parse_views(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", text)
+    if not match:
+        raise UsageError(f"--views {text}: give best and largest, such as 32,64")
+    return int(match[1]), int(match[2])
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -45,8 +46,7 @@ class OnnxRuntimeEngine:
 
     name: one of PROVIDERS. precision: of the graph; by default float32 on the CPU, and half on a GPU
     if the bundle has it. views: "dense" encodes neighbouring windows together, which only ResNets can.
-    A provider that is asked for and does not run is an EngineError: nothing falls back to the CPU
-    silently.
+    A provider that is asked for and does not load is an EngineError: nothing falls back to another one.
     """
 
     def __init__(
@@ -188,7 +188,7 @@ def _open_session(
             f"onnxruntime {onnxruntime.__version__} has no {provider}; install one that has "
             "(pip install 'maclip-edge[gpu]'), or use --engine onnxruntime-cpu"
         )
-    path = bundle.locate(graph)
+    path = bundle.resolve(graph)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only; they reach the caller as exceptions
     if threads is not None:
@@ -197,14 +197,22 @@ def _open_session(
         options.intra_op_num_threads = threads
     if graph.precision == "int8" and overflows_int8():
         options.add_session_config_entry("session.x64quantprecision", "1")
-    if provider != "CPUExecutionProvider":
-        # Otherwise ONNX Runtime would put on the CPU what the provider does not take, and say nothing.
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    try:
-        session = onnxruntime.InferenceSession(path, options, providers=[provider])
-    except Exception as error:  # noqa: BLE001  its exceptions have no other common base
-        reason = str(error).splitlines()[0]
-        raise EngineError(f"{path}: ONNX Runtime cannot run it with {provider}: {reason}") from None
+    # ONNX Runtime's own ban on falling back to the CPU is of no use here: it also bans the arithmetic on
+    # shapes, which belongs there.
+    # TF32, CUDA's default, keeps ten bits of a product's factors.
+    settings = {"use_tf32": "0"} if provider == "CUDAExecutionProvider" else {}
+    # The checksum takes as long as half of the loading: the two run side by side, and nothing is run
+    # before both are done. A damaged file is called that, whatever ONNX Runtime made of it.
+    with ThreadPoolExecutor(1) as pool:
+        verified = pool.submit(bundle.locate, graph)
+        try:
+            session = onnxruntime.InferenceSession(path, options, providers=[(provider, settings)])
+        except Exception as error:  # noqa: BLE001  its exceptions have no other common base
+            verified.result()
+            reason = str(error).splitlines()[0]
+            message = f"{path}: ONNX Runtime cannot run it with {provider}: {reason}"
+            raise EngineError(message) from None
+        verified.result()
     if session.get_providers()[0] != provider:
         raise EngineError(
             f"{provider} was asked for, but ONNX Runtime runs {session.get_providers()[0]}: "

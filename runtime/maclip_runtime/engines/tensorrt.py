@@ -68,12 +68,12 @@ class TensorRtEngine:
             raise EngineError(
                 f"the plan does not run here ({self._logger.reason}); rebuild it: {rebuild}"
             )
+        self._cuda = cuda if cuda is not None else Cuda()
         self._context = self._make_context(library)
         names = [self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)]
         self._chunk_limit = self._bounds("views")[1][0] if "views" in names else None
         self._smallest, self._largest = self._bounds("frame")
         self._dim = int(self._engine.get_tensor_shape("features")[-1])
-        self._cuda = cuda if cuda is not None else Cuda()
         self._allocate()
         self._shape: Shape = ()
         self._lock = threading.Lock()  # one thread at a time enqueues
@@ -115,17 +115,30 @@ class TensorRtEngine:
 
     def _make_context(self, library: EngineLibrary) -> Any:
         if library == "tensorrt-rtx":
-            # Kernels are compiled for the shapes met: at once, so that a captured graph has the final
-            # ones (the default swaps them in later).
-            config = self._engine.create_runtime_config()
-            config.dynamic_shapes_kernel_specialization_strategy = (
-                self._trt.DynamicShapesKernelSpecializationStrategy.EAGER
-            )
-            context = self._engine.create_execution_context(config)
+            context = self._make_rtx_context()
         else:
             context = self._engine.create_execution_context()
         if context is None:
             raise EngineError(f"not enough GPU memory for the plan ({self._logger.reason})")
+        return context
+
+    def _make_rtx_context(self) -> Any:
+        """A context whose kernels and memory are final, so that it can be captured in a CUDA graph.
+
+        Kernels are compiled for the shapes met: at once, where the default would swap them in later.
+        Plans are built with REQUIRE_USER_ALLOCATION, so the activations' memory is given here.
+        """
+        config = self._engine.create_runtime_config()
+        config.dynamic_shapes_kernel_specialization_strategy = (
+            self._trt.DynamicShapesKernelSpecializationStrategy.EAGER
+        )
+        config.set_execution_context_allocation_strategy(
+            self._trt.ExecutionContextAllocationStrategy.USER_MANAGED
+        )
+        context = self._engine.create_execution_context(config)
+        size = int(self._engine.device_memory_size_v2)
+        if context is not None and size:
+            context.set_device_memory(self._cuda.allocate(size), size)
         return context
 
     def _bounds(self, tensor: str) -> tuple[Shape, Shape]:
