@@ -38,7 +38,7 @@ def write_bundle(arch: str, directory: Path) -> Path:
             checkpoint,
             bundle,
             PUBLISHED_PROMPTS,
-            GraphPlan(["fp32", "fp16"], sizes, sizes),
+            GraphPlan(["fp32", "fp16"], sizes, sizes, sizes if arch == "rn-small" else []),
             text_encoder=small,
         )
     return bundle

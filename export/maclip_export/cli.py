@@ -90,6 +90,13 @@ def export(
             metavar="any|HxW",
         ),
     ] = None,
+    dense: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Also a graph from raw frames to features in dense mode (ResNets); as --frame.",
+            metavar="any|HxW",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing bundle.")] = False,
 ) -> None:
     """Turn a CLIP checkpoint into a bundle: ONNX graphs and prompt embeddings, verified."""
@@ -98,6 +105,7 @@ def export(
     precisions = _parse_precisions(precision)
     frames = [_parse_size(text) for text in frame or ()]
     scores = [_parse_size(text) for text in score or ()]
+    denses = [_parse_size(text) for text in dense or ()]
     if "int8" in precisions and calibration is None:
         raise UsageError(
             "--precision int8 needs --calibration DIR, pictures such as the encoder will see"
@@ -113,7 +121,7 @@ def export(
     check_destination(output, replace=force)
     pairs = read_prompts(prompts) if prompts else PUBLISHED_PROMPTS
     pictures = read_calibration(calibration, ViewGeometry()) if calibration else None
-    plan = GraphPlan(precisions, frames, scores, pictures, int8_srcc)
+    plan = GraphPlan(precisions, frames, scores, denses, pictures, int8_srcc)
     with _reporting() as report:
         report(f"loading {checkpoint or f'{model} {pretrained}'}")
         if checkpoint is not None:

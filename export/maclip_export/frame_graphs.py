@@ -73,12 +73,61 @@ def write_views_graph(
             windows = op.Min(views, op.Sub(last, [1]))
             cut = _write_windows(op, image, windows, rows, columns, geometry)
             raw = op.Where(op.Unsqueeze(op.Equal(views, last), [1, 2, 3]), whole, cut)
-        # (raw / 255 - mean) / std as one product and one difference
-        gain = (1 / (255 * np.asarray(geometry.std, np.float64))).reshape(1, 3, 1, 1)
-        shift = gain * 255 * np.asarray(geometry.mean, np.float64).reshape(1, 3, 1, 1)
-        return {"pixels": op.Sub(op.Mul(raw, _constant(op, gain)), _constant(op, shift))}
+        return {"pixels": _write_normalisation(op, raw, geometry)}
 
     return _write_graph("views", inputs, write)
+
+
+def write_dense_graph(
+    geometry: ViewGeometry, frame_size: FrameSize | None, encoder: onnx.ModelProto
+) -> onnx.ModelProto:
+    """frame uint8 [H, W, 3] to features float32 [V, D], neighbouring windows encoded together.
+
+    encoder: a ResNet's graph for pictures of any size. It runs twice with one copy of its weights, on
+    all that windows cover as one picture, and on the global view; so memory grows with the frame.
+    """
+    shape = ir.Shape([*(frame_size or ("height", "width")), 3])
+    frame = ir.Value(name="frame", type=ir.TensorType(ir.DataType.UINT8), shape=shape)
+
+    def write_front(op: OpBuilder, frame: ir.Value) -> dict[str, ir.Value]:
+        image = op.Cast(frame, to=_FLOAT)
+        height, width = op.Shape(image, start=0, end=1), op.Shape(image, start=1, end=2)
+        sides = op.Concat(height, width, axis=0)
+        steps = op.Div(op.Sub(sides, [geometry.size]), [geometry.stride])
+        covered = op.Add(op.Mul(steps, [geometry.stride]), [geometry.size])
+        seen = op.Transpose(op.Slice(image, [0, 0], covered, [0, 1]), perm=[2, 0, 1])
+        whole = _write_global_view(op, image, height, width, geometry.size)
+        return {
+            "covered": _write_normalisation(op, op.Unsqueeze(seen, [0]), geometry),
+            "whole": _write_normalisation(op, whole, geometry),
+        }
+
+    def write_back(op: OpBuilder, windows: ir.Value, view: ir.Value) -> dict[str, ir.Value]:
+        return {"features": op.Concat(windows, view, axis=0)}
+
+    dim = encoder.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    ends = [
+        ir.Value(name=name, type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape([rows, dim]))
+        for name, rows in (("windows", "rows"), ("view", 1))
+    ]
+    front = _write_graph("front", [frame], write_front)
+    back = _write_graph("back", ends, write_back)
+    runs = (("covered", "windows"), ("whole", "view"))
+    return chain_graphs(front, *(_rename(encoder, *names) for names in runs), back)
+
+
+def _rename(encoder: onnx.ModelProto, source: str, target: str) -> onnx.ModelProto:
+    """A copy of an encoder graph whose input and output have other names."""
+    copy = ir.from_proto(encoder)
+    copy.graph.inputs[0].name, copy.graph.outputs[0].name = source, target
+    return ir.to_proto(copy)
+
+
+def _write_normalisation(op: OpBuilder, raw: ir.Value, geometry: ViewGeometry) -> ir.Value:
+    """Pixels [N, 3, h, w] in 0..255 to CLIP's scale: (raw / 255 - mean) / std, as gain and shift."""
+    gain = (1 / (255 * np.asarray(geometry.std, np.float64))).reshape(1, 3, 1, 1)
+    shift = gain * 255 * np.asarray(geometry.mean, np.float64).reshape(1, 3, 1, 1)
+    return op.Sub(op.Mul(raw, _constant(op, gain)), _constant(op, shift))
 
 
 def _write_windows(
@@ -181,7 +230,10 @@ def write_head_graph(
 
 
 def chain_graphs(*models: onnx.ModelProto) -> onnx.ModelProto:
-    """Join graphs front to back: each one's outputs feed the next one's inputs of the same name."""
+    """Join graphs front to back: outputs feed the next ones' inputs of the same name, weights are shared.
+
+    An output that the next graph does not take stays one, for a later graph or of the whole.
+    """
     joined = models[0]
     for number, model in enumerate(models[1:], start=1):
         wanted = {value.name for value in model.graph.input}
@@ -207,7 +259,7 @@ def _write_graph(
 def _finish(model: ir.Model) -> onnx.ModelProto:
     """Fold what is constant, share equal constants, and drop what the builder noted of its source."""
     optimizer.optimize_ir(model, input_size_limit=_FOLD_LIMIT, output_size_limit=_FOLD_LIMIT)
-    ir.passes.common.DeduplicateInitializersPass()(model)
+    ir.passes.common.DeduplicateHashedInitializersPass()(model)
     ir.passes.common.ClearMetadataAndDocStringPass()(model)
     model.ir_version, model.producer_name = IR_VERSION, PRODUCER
     proto = ir.to_proto(model)

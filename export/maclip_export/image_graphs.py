@@ -21,10 +21,11 @@ from maclip_export.calibration import (
 )
 from maclip_export.checkpoints import Checkpoint
 from maclip_export.encoders import CELL, ResNetEncoder, build_image_encoder
-from maclip_export.errors import VerificationError
+from maclip_export.errors import CheckpointError, VerificationError
 from maclip_export.frame_graphs import (
     FrameSize,
     chain_graphs,
+    write_dense_graph,
     write_head_graph,
     write_views_graph,
 )
@@ -53,13 +54,15 @@ NAMES = ("pixels", "features", "views")
 class GraphPlan:
     """Which graphs to export: precisions, and frame sizes (None takes any) of frame and score graphs.
 
-    int8 needs `calibration` pictures, and fails where the rank correlation of its scores with float32's
+    dense: frame sizes of frame graphs in dense mode, which only ResNets have. int8 needs `calibration`
+    pictures, and fails where the rank correlation of its scores with float32's
     is below `least_srcc`.
     """
 
     precisions: Sequence[Precision] = ("fp32",)
     frames: Sequence[FrameSize | None] = ()
     scores: Sequence[FrameSize | None] = ()
+    dense: Sequence[FrameSize | None] = ()
     calibration: CalibrationSet | None = None
     least_srcc: float = 0.99
 
@@ -85,6 +88,8 @@ def export_image_graphs(
 ) -> list[BundleFile]:
     """Write the encoder in every precision of the plan, and its frame and score graphs; all verified."""
     encoder = build_image_encoder(checkpoint.model, method.views)
+    if plan.dense and not isinstance(encoder, ResNetEncoder):
+        raise CheckpointError("dense frame graphs need a ResNet, whose trunk is convolutional")
     joined = bool(plan.frames or plan.scores)
     report("tracing the image encoder")
     graphs = {"fp32": _trace(encoder, method, joined=joined)}
@@ -109,6 +114,13 @@ def export_image_graphs(
         if joined:
             report(f"joining frame and score graphs, {precision}")
             files += _join(directory, graphs[precision].views, host, prompts, plan, precision)
+        for size in plan.dense:
+            report(f"joining a dense frame graph, {precision}")
+            graph = write_dense_graph(method.views, size, graphs[precision].pictures)
+            path = directory / f"dense.{_name_size(size)}.{precision}.onnx"
+            onnx.save(graph, path)
+            check = verify_frame_graph(path, host.encode_dense, size, TOLERANCE[precision])
+            files.append(describe_graph(path, "dense_frame", precision, verification=check))
     work = _count_multiply_adds(encoder, method)
     return [
         replace(file, multiply_adds=work) if file.kind == "image_encoder" else file
@@ -208,7 +220,7 @@ def _join(
         front = write_views_graph(method.views, size, chunked=size is None)
         path = directory / f"frame.{_name_size(size)}.{precision}.onnx"
         onnx.save(chain_graphs(front, encoder), path)
-        check = verify_frame_graph(path, host, size, TOLERANCE[precision])
+        check = verify_frame_graph(path, host.encode, size, TOLERANCE[precision])
         files.append(describe_graph(path, "frame", precision, verification=check))
     for size in plan.scores:
         front = write_views_graph(method.views, size, chunked=False)

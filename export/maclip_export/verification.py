@@ -15,7 +15,15 @@ from maclip_export.errors import VerificationError
 from maclip_export.frame_graphs import FrameSize
 from maclip_runtime.head import judge_views
 from maclip_runtime.manifest import Method, Precision, Verification
-from maclip_runtime.views import Frame, Pixels, ViewGeometry, iterate_views, normalise_planes
+from maclip_runtime.views import (
+    Frame,
+    Pixels,
+    ViewGeometry,
+    iterate_blocks,
+    iterate_views,
+    make_global_view,
+    normalise_planes,
+)
 
 Floats = NDArray[np.float32]
 Compute = Callable[[NDArray[np.generic]], Floats]
@@ -105,6 +113,13 @@ class HostPath:
         batches = iterate_views(frame, self.method.views, _CHUNK)
         return np.concatenate([self._session.run(None, {"pixels": b})[0] for b in batches])
 
+    def encode_dense(self, frame: Frame) -> Floats:
+        """Features `[V, D]` in dense mode, the whole frame as one block."""
+        ((_, pixels),) = iterate_blocks(frame, self.method.views, max(frame.shape))
+        view = make_global_view(frame, self.method.views).transpose(2, 0, 1)[None]
+        runs = (pixels, np.ascontiguousarray(view))
+        return np.concatenate([self._session.run(None, {"pixels": run})[0] for run in runs])
+
     def judge(self, frame: Frame) -> dict[str, float]:
         """Score, similarity and magnitude of a frame, by the names of the score graph's outputs."""
         cues = judge_views(
@@ -136,9 +151,12 @@ def verify_graph(
 
 
 def verify_frame_graph(
-    path: Path, host: HostPath, size: FrameSize | None, tolerance: float
+    path: Path, encode: Callable[[Frame], Floats], size: FrameSize | None, tolerance: float
 ) -> Verification:
-    """Hold a frame graph against the host path, on scenes of its size, or of several if it takes any."""
+    """Hold a frame graph against `encode`, the host path's way to features.
+
+    On a scene of the graph's size, or on several if it takes any.
+    """
     session = _open(path)
     chunked = len(session.get_inputs()) == 2
 
@@ -152,10 +170,10 @@ def verify_frame_graph(
     def differences() -> Iterator[float]:
         for height, width in [size] if size else _FRAME_SIZES:
             frame = draw_scene(height, width)
-            expected = host.encode(frame)
+            expected = encode(frame)
             yield compare(run(frame, len(expected)), expected)
 
-    return _conclude(path, host.name, differences(), tolerance, _name_scenes(size))
+    return _conclude(path, HostPath.name, differences(), tolerance, _name_scenes(size))
 
 
 def verify_score_graph(

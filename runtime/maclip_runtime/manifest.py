@@ -18,7 +18,9 @@ from maclip_runtime.views import ViewGeometry
 
 SCHEMA = 1
 
-FileKind = Literal["image_encoder", "text_encoder", "prompts", "frame", "score", "plan"]
+FileKind = Literal[
+    "image_encoder", "text_encoder", "prompts", "frame", "dense_frame", "score", "plan"
+]
 Precision = Literal["fp32", "fp16", "int8"]
 ViewMode = Literal["exact", "dense"]
 EngineLibrary = Literal["tensorrt", "tensorrt-rtx"]

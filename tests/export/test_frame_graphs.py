@@ -5,9 +5,15 @@ import onnx
 import onnxruntime
 import pytest
 
+from maclip_export.checkpoints import load_file
+from maclip_export.errors import CheckpointError
+from maclip_export.export import export_bundle
 from maclip_export.frame_graphs import chain_graphs, write_head_graph, write_views_graph
+from maclip_export.image_graphs import GraphPlan
+from maclip_export.prompts import PUBLISHED_PROMPTS
 from maclip_export.verification import draw_scene
 from maclip_runtime import Scorer, open_bundle
+from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
 from maclip_runtime.head import HeadConstants, judge_views
 from maclip_runtime.views import ViewGeometry, iterate_views
 
@@ -74,6 +80,27 @@ def test_the_head_graph_equals_the_numpy_head(lam):
     for name, value in zip(names, session.run(names, {"features": features}), strict=True):
         assert value.shape == ()
         assert value == pytest.approx(getattr(expected, name).mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["dense.any.fp32.onnx", "dense.480x640.fp32.onnx"])
+def test_dense_frame_graphs_equal_the_dense_host_path(bundle_of, name):
+    bundle = open_bundle(bundle_of("rn-small"))
+    graph = bundle.path / name
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    host = OnnxRuntimeEngine(bundle, views="dense", block_side=100)
+    for size in [(480, 640)] if "480" in name else [(224, 224), (225, 901), (1080, 1920)]:
+        frame = draw_scene(*size)
+        features = session.run(None, {"frame": frame})[0]
+        assert features == pytest.approx(host.encode(frame), abs=1e-4)  # of 5; measured: 6e-6
+    # The encoder runs twice in the graph, and its weights are there once.
+    assert graph.stat().st_size < 1.02 * (bundle.path / "image_encoder.fp32.onnx").stat().st_size
+
+
+def test_dense_frame_graphs_are_for_resnets(checkpoint_file, tmp_path):
+    checkpoint = load_file(checkpoint_file("vit-small"))
+    with pytest.raises(CheckpointError, match="need a ResNet"):
+        export_bundle(checkpoint, tmp_path / "b", PUBLISHED_PROMPTS, GraphPlan(dense=[None]))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_joined_graphs_keep_only_the_outer_names(bundle_of):

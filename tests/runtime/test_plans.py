@@ -42,10 +42,13 @@ def graph_of(bundle, name):
         "frame.any.fp16.onnx",
         "frame.480x640.fp16.onnx",
         "score.any.fp16.onnx",
+        "dense.480x640.fp16.onnx",
         "score.480x640.fp32.onnx",
     ],
 )
 def test_every_graph_builds_strongly_typed(rtx, bundle, name):
+    if name.startswith("dense") and bundle.manifest.weights.name == "vit-small":
+        return  # a ViT has no dense mode
     graph = graph_of(bundle, name)
     options = PlanOptions(
         make_profile(graph, SIZES, (4, 16)), compute_capabilities=["86"], workspace=1 << 30
