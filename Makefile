@@ -62,9 +62,10 @@ format: $(DEV)/.installed
 
 bench-accuracy: $(DEV)/.installed
 	$(DEV)/bin/python benchmarks/distortions.py --bundle demo --output docs/accuracy \
-		--seen gaussian_blur,gaussian_noise,jpeg,downscale,overexposure,underexposure,low_contrast
+		--seen gaussian_blur,gaussian_noise,jpeg,downscale,overexposure,underexposure,low_contrast,pixelation,colour_quantisation,oversharpening
 
 demo-figures: $(DEV)/.installed
+	$(DEV)/bin/python -m pip install --quiet --editable ".[demo]"
 	$(DEV)/bin/python demo/evaluate.py
 
 clean:

@@ -1,6 +1,7 @@
 """Train the demo encoder: `python demo/train.py --output demo/demo-encoder.pt`.
 
-Deterministic for one seed, machine and set of library versions. See docs/demo-encoder.md.
+Deterministic for one seed, number of threads, machine and set of library versions.
+See docs/demo-encoder.md.
 """
 
 from __future__ import annotations
@@ -191,7 +192,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=Plan.batch, help="ladders a step")
     parser.add_argument("--rate", type=float, default=Plan.rate)
     parser.add_argument("--seed", type=int, default=Plan.seed)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     pool = build_pool(options.cache / "ladders", options.ladders, options.seed, options.cache)
