@@ -104,7 +104,7 @@ def export_image_graphs(
     if "int8" in plan.precisions:
         assert plan.calibration is not None
         report("quantising the image encoder")
-        graphs["int8"] = _quantise(graphs["fp32"], plan.calibration, method)
+        graphs["int8"] = _quantise(graphs["fp32"], plan.calibration, method, joined=joined)
         report("ranking degraded pictures with the INT8 encoder")
         path = directory / "image_encoder.int8.onnx"
         onnx.save(graphs["int8"].pictures, path)
@@ -148,12 +148,13 @@ def _convert_to_half(
 
 
 def _quantise(
-    graphs: _EncoderGraphs, calibration: CalibrationSet, method: Method
+    graphs: _EncoderGraphs, calibration: CalibrationSet, method: Method, *, joined: bool
 ) -> _EncoderGraphs:
     """Unsigned for the encoder, which the CPU runs; signed for frame graphs, which TensorRT builds."""
     batches = draw_calibration_views(calibration, method.views)
     pictures = quantise_graph(graphs.pictures, batches, "cpu")
-    return _EncoderGraphs(pictures, quantise_graph(graphs.views, batches, "tensorrt"))
+    views = quantise_graph(graphs.views, batches, "tensorrt") if joined else pictures
+    return _EncoderGraphs(pictures, views)
 
 
 def _write_encoder(
