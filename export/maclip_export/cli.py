@@ -78,9 +78,9 @@ def export(
     frame: Annotated[
         list[str] | None,
         typer.Option(
-            help="Also a graph that takes raw frames: `any` size, or one such as 1080x1920 "
-            "(height x width). May be repeated.",
-            metavar="any|HxW",
+            help="Also a graph that takes raw frames, from which plans are built: `any` size, or one "
+            "such as 1080x1920 (height x width). May be repeated. Default: any with fp16, else none.",
+            metavar="any|HxW|none",
         ),
     ] = None,
     score: Annotated[
@@ -103,7 +103,8 @@ def export(
     if (checkpoint is None) == (model is None or pretrained is None):
         raise UsageError("give either --model NAME and --pretrained TAG, or --checkpoint FILE")
     precisions = _parse_precisions(precision)
-    frames = [_parse_size(text) for text in frame or ()]
+    frame = frame or (["any"] if "fp16" in precisions else [])
+    frames = [_parse_size(text) for text in frame if text != "none"]
     scores = [_parse_size(text) for text in score or ()]
     denses = [_parse_size(text) for text in dense or ()]
     if "int8" in precisions and calibration is None:

@@ -128,6 +128,20 @@ def test_the_command_builds_the_half_precision_frame_graph(rtx, maclip, rn_small
     assert any(finding["name"] == "b.maclip plan" for finding in findings)
 
 
+def test_an_export_in_half_precision_builds_without_further_ado(rtx, maclip, tmp_path):
+    pytest.importorskip("torch")
+    from make_bundles import write_checkpoint
+
+    checkpoint, bundle = write_checkpoint("vit-small", tmp_path / "vit.pt"), tmp_path / "b.maclip"
+    done = maclip(
+        "export", "--checkpoint", checkpoint, "--output", bundle, "--precision", "fp32,fp16"
+    )
+    assert done.returncode == 0, done.stderr
+    done = maclip("build", bundle, "--engine", "tensorrt-rtx", "--compute-capability", "86")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "frame.any.fp16.tensorrt-rtx" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

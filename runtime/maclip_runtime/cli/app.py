@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from maclip_runtime.cli.bench import bench
 from maclip_runtime.cli.build import build
 from maclip_runtime.cli.doctor import doctor
 from maclip_runtime.cli.inspect import inspect
@@ -48,6 +49,6 @@ def build_app() -> typer.Typer:
     # maclip_export imports this package, so this package finds it by its registration instead.
     for entry in sorted(entry_points(group="maclip.commands"), key=lambda entry: entry.name):
         app.command(entry.name)(entry.load())
-    for command in (build, score, inspect, doctor):
+    for command in (build, score, bench, inspect, doctor):
         app.command()(command)
     return app
