@@ -136,7 +136,7 @@ def draw_bars(comparison: Comparison) -> Figure:
     axes.set_xlabel("times as fast as the published method in eager PyTorch; ms per view")
     axes.set_title(f"{comparison.settings['bundle']}, {comparison.settings['threads']} CPU threads")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.margins(x=0.2)
+    axes.margins(x=0.28)
     return figure
 
 
