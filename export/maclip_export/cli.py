@@ -63,7 +63,7 @@ def export(
     calibration: Annotated[
         Path | None,
         typer.Option(
-            help="For int8: a directory of pictures such as the encoder will see, 32 or more.",
+            help="For int8: a directory of pictures such as the encoder will see; 22 are used.",
             metavar="DIR",
         ),
     ] = None,

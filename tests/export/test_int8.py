@@ -157,14 +157,14 @@ def test_a_ranking_is_the_rank_correlation_and_the_differences():
 
 
 def test_pictures_are_calibrated_on_or_ranked_never_both(tmp_path):
-    for number in range(9):
-        Image.fromarray(draw_scene(240, 700 + number, seed=number)).save(tmp_path / f"{number}.png")
+    for number in range(30):
+        Image.fromarray(draw_scene(240, 700, seed=number)).save(tmp_path / f"{number:02}.png")
     pictures = read_calibration(tmp_path, GEOMETRY)
-    assert (len(pictures.measured), len(pictures.ranked)) == (5, 4)
+    assert (len(pictures.measured), len(pictures.ranked)) == (16, 6)
     assert all(min(f.shape[:2]) >= 224 for f in (*pictures.measured, *pictures.ranked))
     measured = {frame.tobytes() for frame in pictures.measured}
     assert not measured & {frame.tobytes() for frame in pictures.ranked}
-    assert len(list(degrade_ranked(pictures))) == 4 * (1 + 2 * len(KINDS))
+    assert len(list(degrade_ranked(pictures))) == 6 * (1 + 2 * len(KINDS))
 
 
 def write_nothing(directory):
