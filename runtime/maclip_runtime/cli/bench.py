@@ -18,13 +18,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from maclip_runtime.bench import Measurement, draw_frame, measure
-from maclip_runtime.cli.score import (
+from maclip_runtime.cli.options import (
     EngineName,
+    EngineOption,
     PrecisionName,
+    PrecisionOption,
     PresetName,
+    PresetOption,
+    ThreadsOption,
     ViewModeName,
-    expand_paths,
+    ViewsOption,
 )
+from maclip_runtime.cli.score import expand_paths
 from maclip_runtime.errors import PictureError, UsageError
 from maclip_runtime.scorer import Scorer
 
@@ -40,22 +45,11 @@ def bench(
             help="Pictures, directories, or quoted globs; by default a drawn one, see --frame.",
         ),
     ] = None,
-    engine: Annotated[EngineName, typer.Option(help="What runs the encoder.")] = EngineName.auto,
-    precision: Annotated[
-        PrecisionName, typer.Option(help="Of the graph; auto: the engine's own choice.")
-    ] = PrecisionName.auto,
-    views: Annotated[
-        ViewModeName, typer.Option(help="exact, as published, or dense (ResNets only).")
-    ] = ViewModeName.exact,
-    preset: Annotated[
-        PresetName,
-        typer.Option(
-            help="native: the picture as it is; 448, 224: resized to such a square first."
-        ),
-    ] = PresetName.native,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads of the engine; default: all cores.")
-    ] = None,
+    engine: EngineOption = EngineName.auto,
+    precision: PrecisionOption = PrecisionName.auto,
+    views: ViewsOption = ViewModeName.exact,
+    preset: PresetOption = PresetName.native,
+    threads: ThreadsOption = None,
     repeats: Annotated[
         int, typer.Option(min=1, help="How often every picture is measured, and then streamed.")
     ] = 10,

@@ -6,7 +6,6 @@ import glob
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,46 +15,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from maclip_runtime.bundle import DEMO_NAME
+from maclip_runtime.cli.options import (
+    EngineName,
+    EngineOption,
+    PrecisionName,
+    PrecisionOption,
+    PresetName,
+    PresetOption,
+    ThreadsOption,
+    ViewModeName,
+    ViewsOption,
+)
 from maclip_runtime.cli.output import Format, open_output, write_records
 from maclip_runtime.errors import PictureError, UsageError
 from maclip_runtime.images import list_pictures
 from maclip_runtime.scorer import Score, Scorer
-
-
-class EngineName(str, Enum):
-    """The choices of --engine."""
-
-    auto = "auto"
-    tensorrt = "tensorrt"
-    tensorrt_rtx = "tensorrt-rtx"
-    onnxruntime_cpu = "onnxruntime-cpu"
-    onnxruntime_cuda = "onnxruntime-cuda"
-    onnxruntime_tensorrt = "onnxruntime-tensorrt"
-    onnxruntime_tensorrt_rtx = "onnxruntime-tensorrt-rtx"
-
-
-class PrecisionName(str, Enum):
-    """The choices of --precision."""
-
-    auto = "auto"
-    fp32 = "fp32"
-    fp16 = "fp16"
-    int8 = "int8"
-
-
-class ViewModeName(str, Enum):
-    """The choices of --views."""
-
-    exact = "exact"
-    dense = "dense"
-
-
-class PresetName(str, Enum):
-    """The choices of --preset."""
-
-    native = "native"
-    side_448 = "448"
-    side_224 = "224"
 
 
 def score(
@@ -72,23 +46,10 @@ def score(
             metavar="DIR|demo",
         ),
     ] = None,
-    engine: Annotated[EngineName, typer.Option(help="What runs the encoder.")] = EngineName.auto,
-    precision: Annotated[
-        PrecisionName, typer.Option(help="Of the graph; auto: the engine's own choice.")
-    ] = PrecisionName.auto,
-    views: Annotated[
-        ViewModeName,
-        typer.Option(
-            help="exact, as published; dense: neighbouring windows encoded together, faster and "
-            "slightly different (ResNets only)."
-        ),
-    ] = ViewModeName.exact,
-    preset: Annotated[
-        PresetName,
-        typer.Option(
-            help="native: the picture as it is; 448, 224: resized to such a square first."
-        ),
-    ] = PresetName.native,
+    engine: EngineOption = EngineName.auto,
+    precision: PrecisionOption = PrecisionName.auto,
+    views: ViewsOption = ViewModeName.exact,
+    preset: PresetOption = PresetName.native,
     format: Annotated[Format, typer.Option(help="Format of the results.")] = Format.table,
     output: Annotated[
         Path | None,
@@ -101,9 +62,7 @@ def score(
         bool,
         typer.Option("--exif-orientation", help="Turn pictures as their EXIF tag says."),
     ] = False,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads of the engine; default: all cores.")
-    ] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Score pictures; higher is better.
 
