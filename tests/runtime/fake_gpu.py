@@ -89,6 +89,16 @@ class FakeCudart:
         return (0,)
 
 
+class FakeRuntimeConfig:
+    """TensorRT-RTX's settings of a context."""
+
+    dynamic_shapes_kernel_specialization_strategy = None
+    allocation = None
+
+    def set_execution_context_allocation_strategy(self, strategy):
+        self.allocation = strategy
+
+
 class FakeContext:
     def __init__(self, session, cudart):
         self.session, self.cudart = session, cudart
@@ -98,6 +108,10 @@ class FakeContext:
             if all(isinstance(length, int) for length in entry.shape)
         }
         self.addresses = {}
+
+    def set_device_memory(self, address, size):
+        assert address in self.cudart.live
+        self.memory = size
 
     def set_input_shape(self, name, shape):
         self.shapes[name] = tuple(shape)
@@ -147,8 +161,15 @@ def make_fake_tensorrt(cudart, profile):
         def get_tensor_profile_shape(self, name, _):
             return profile[name]
 
-        def create_execution_context(self):
-            return FakeContext(self.session, cudart)
+        device_memory_size_v2 = 1000
+
+        def create_runtime_config(self):
+            return FakeRuntimeConfig()
+
+        def create_execution_context(self, config=None):
+            context = FakeContext(self.session, cudart)
+            context.config = config
+            return context
 
     class Runtime:
         def __init__(self, logger):
@@ -163,4 +184,10 @@ def make_fake_tensorrt(cudart, profile):
     class Logger:
         INTERNAL_ERROR, ERROR, WARNING = range(3)
 
-    return SimpleNamespace(Runtime=Runtime, ILogger=Logger)
+    return SimpleNamespace(
+        Runtime=Runtime,
+        ILogger=Logger,
+        # TensorRT-RTX's
+        ExecutionContextAllocationStrategy=SimpleNamespace(USER_MANAGED="user"),
+        DynamicShapesKernelSpecializationStrategy=SimpleNamespace(EAGER="eager"),
+    )

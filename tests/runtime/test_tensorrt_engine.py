@@ -32,12 +32,12 @@ def bundle(rn_small_bundle):
 def open_fake(bundle):
     opened = []
 
-    def open_engine(graph=ANY, chunk=7):
+    def open_engine(graph=ANY, chunk=7, library="tensorrt"):
         cudart = FakeCudart()
         profile = {"frame": FRAMES, "views": ((1,), (4,), (chunk,))}
         engine = TensorRtEngine(
             (bundle.path / graph).read_bytes(),
-            "tensorrt",
+            library,
             bundle.manifest.method.views,
             precision="fp32",
             rebuild="maclip build B --engine tensorrt",
@@ -90,6 +90,17 @@ def test_a_static_graph_takes_its_size_and_no_other(bundle, open_fake):
     assert engine.encode(frame) == pytest.approx(expected, abs=TOLERANCE)
     with pytest.raises(EngineError, match="480 x 640 to 480 x 640, and this one is 480 x 641"):
         engine.encode(np.zeros((480, 641, 3), np.uint8))
+    assert engine.encode(frame) == pytest.approx(expected, abs=TOLERANCE)
+
+
+def test_tensorrt_rtx_gets_final_kernels_and_its_memory_from_us(bundle, open_fake):
+    """What a captured CUDA graph needs of it."""
+    engine, _ = open_fake(library="tensorrt-rtx")
+    context = engine._context
+    assert context.config.dynamic_shapes_kernel_specialization_strategy == "eager"
+    assert (context.config.allocation, context.memory) == ("user", 1000)
+    (frame,) = draw((480, 640))
+    expected = OnnxRuntimeEngine(bundle).encode(frame)
     assert engine.encode(frame) == pytest.approx(expected, abs=TOLERANCE)
 
 
