@@ -21,8 +21,8 @@ from maclip_runtime.views import (
     ViewGeometry,
     iterate_blocks,
     iterate_views,
-    make_global_view,
     normalise_planes,
+    shape_global_view,
 )
 
 Floats = NDArray[np.float32]
@@ -116,8 +116,7 @@ class HostPath:
     def encode_dense(self, frame: Frame) -> Floats:
         """Features `[V, D]` in dense mode, the whole frame as one block."""
         ((_, pixels),) = iterate_blocks(frame, self.method.views, max(frame.shape))
-        view = make_global_view(frame, self.method.views).transpose(2, 0, 1)[None]
-        runs = (pixels, np.ascontiguousarray(view))
+        runs = (pixels, shape_global_view(frame, self.method.views))
         return np.concatenate([self._session.run(None, {"pixels": run})[0] for run in runs])
 
     def judge(self, frame: Frame) -> dict[str, float]:

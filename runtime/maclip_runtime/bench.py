@@ -25,7 +25,7 @@ from maclip_runtime.views import (
     Pixels,
     iterate_blocks,
     iterate_views,
-    make_global_view,
+    shape_global_view,
 )
 
 Clock = Callable[[], float]
@@ -191,7 +191,7 @@ def find_cut(scorer: Scorer) -> Cut | None:
 
     def cut_blocks(frame: Frame) -> Iterator[Pixels]:
         yield from (pixels for _, pixels in iterate_blocks(frame, geometry, BLOCK_SIDE))
-        yield np.ascontiguousarray(make_global_view(frame, geometry).transpose(2, 0, 1)[None])
+        yield shape_global_view(frame, geometry)
 
     return cut_blocks
 

@@ -87,6 +87,11 @@ def make_global_view(frame: Frame, geometry: ViewGeometry) -> Pixels:
     return blend_columns(top) * (1 - row_weight) + blend_columns(bottom) * row_weight
 
 
+def shape_global_view(frame: Frame, geometry: ViewGeometry) -> Pixels:
+    """The global view as encoder input by itself, `[1, 3, S, S]`."""
+    return np.ascontiguousarray(make_global_view(frame, geometry).transpose(2, 0, 1)[None])
+
+
 def normalise_planes(pixels: Frame, geometry: ViewGeometry) -> Pixels:
     """uint8 `[h, w, 3]` to CLIP's scale with the channels first, float32 `[3, h, w]`.
 

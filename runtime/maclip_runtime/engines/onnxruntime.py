@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from maclip_runtime.bundle import Bundle
 from maclip_runtime.errors import BundleError, EngineError, UsageError
 from maclip_runtime.manifest import BundleFile, Precision, ViewMode
-from maclip_runtime.views import Frame, Pixels, iterate_blocks, iterate_views, make_global_view
+from maclip_runtime.views import Frame, Pixels, iterate_blocks, iterate_views, shape_global_view
 
 logger = logging.getLogger(__name__)
 
@@ -97,8 +97,7 @@ class OnnxRuntimeEngine:
 
     def _run_blocks(self, frame: Frame) -> NDArray[np.float32]:
         """Features `[V, D]` in the published order, of windows encoded together."""
-        view = make_global_view(frame, self._geometry).transpose(2, 0, 1)[None]
-        whole = self._run(np.ascontiguousarray(view))
+        whole = self._run(shape_global_view(frame, self._geometry))
         rows, columns = self._geometry.grid(*frame.shape[:2])
         windows = np.empty((rows, columns, whole.shape[1]), np.float32)
         for block, pixels in iterate_blocks(frame, self._geometry, self._block_side):
