@@ -32,8 +32,9 @@ def span_values(values: NDArray[np.float32]) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     short = max(0.0, _LEAST_SPAN - (high - low)) / 2
     low, high = low - short, high + short
-    step = find_step(low, high)
-    return math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
+    step = find_step(low, high, 10)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return round(first * step, 12), round(last * step, 12)
 
 
 def span_map(quality_map: QualityMap) -> tuple[float, float]:
