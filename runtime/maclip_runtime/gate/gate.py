@@ -119,8 +119,9 @@ def make_gate(
 ) -> Gate:
     """The gate on `quantity`, and the figures of every quantity beside it.
 
-    accept, reject: values by quantity, a value per picture. rate: the wanted false-reject rate. opinions: of
-    the accepted pictures and then of the rejected ones, where a cut through opinions told them apart.
+    accept, reject: values by quantity, a value per picture. rate: the wanted false-reject rate.
+    opinions: of the accepted pictures and then of the rejected ones, where a cut through opinions told
+    them apart.
     UsageError if a group is empty, or `quantity` is none of them.
     """
     from maclip_runtime.gate.separation import measure_separation

@@ -37,7 +37,9 @@ def read_labels(path: Path, *, cut: float | None = None) -> list[Labelled]:
     if "path" not in columns or not columns & {"label", "opinion"}:
         raise UsageError(f"{path}: its first line must name the columns path, and label or opinion")
     if "label" not in columns and cut is None:
-        raise UsageError(f"{path}: has opinions; say with --opinion-cut which is the lowest to accept")
+        raise UsageError(
+            f"{path}: has opinions; say with --opinion-cut which is the lowest to accept"
+        )
     read_row = _read_label if "label" in columns else _read_opinion
     found = []
     for line, row in enumerate(rows, start=2):

@@ -1,7 +1,8 @@
 """The threshold for a wanted false-reject rate, and how well so many pictures can know it.
 
-Nothing here assumes a distribution: the threshold is an order statistic of the accepted pictures' values, and
-what it will do to new pictures follows a beta distribution whatever the values' own (Wilks, 1941).
+Nothing here assumes a distribution: the threshold is an order statistic of the accepted pictures'
+values, and what it will do to new pictures follows a beta distribution whatever the values' own
+(Wilks, 1941).
 """
 
 from __future__ import annotations
@@ -43,9 +44,13 @@ def choose_threshold(accept: Values, reject: Values, rate: float) -> Threshold:
     accept, reject: values `[N]`, `[M]`. UsageError if there are none, or the rate is not within 0..0.5.
     """
     if not (0 < rate <= 0.5):
-        raise UsageError(f"a false-reject rate of {rate:g}: give one above 0 and up to 0.5, such as 0.01")
+        raise UsageError(
+            f"a false-reject rate of {rate:g}: give one above 0 and up to 0.5, such as 0.01"
+        )
     if not len(accept) or not len(reject):
-        raise UsageError("a gate needs pictures to accept and pictures to reject, at least one of each")
+        raise UsageError(
+            "a gate needs pictures to accept and pictures to reject, at least one of each"
+        )
     ordered = np.sort(accept)
     number = len(ordered)
     rejected = _count_rejected(number, rate)

@@ -41,7 +41,9 @@ class QualityMap:
     def box(self) -> tuple[float, float, float, float]:
         """Left, top, right, bottom of the map in pixels of the picture."""
         rows, columns = self.values.shape
-        vertical, horizontal = (p / f for p, f in zip(self.picture_size, self.frame_size, strict=True))
+        vertical, horizontal = (
+            p / f for p, f in zip(self.picture_size, self.frame_size, strict=True)
+        )
         return 0.0, 0.0, columns * self.cell * horizontal, rows * self.cell * vertical
 
     @property
@@ -70,7 +72,9 @@ def blend_windows(
     """
     rows, columns = geometry.grid(*frame_size)
     if values.shape != (rows * columns,):
-        raise ValueError(f"{rows} x {columns} windows need {rows * columns} values, not {values.shape}")
+        raise ValueError(
+            f"{rows} x {columns} windows need {rows * columns} values, not {values.shape}"
+        )
     cell = math.gcd(geometry.size, geometry.stride)
     # Blending what exceeds the minimum keeps constants exact.
     lowest, highest = values.min(), values.max()
@@ -87,6 +91,6 @@ def _weigh_windows(count: int, geometry: ViewGeometry, cell: int) -> NDArray[np.
     cells = ((count - 1) * geometry.stride + geometry.size) // cell
     place = (np.arange(cells) + 0.5) * cell
     centre = np.arange(count) * geometry.stride + geometry.size / 2
-    distance = np.minimum(np.abs(place[:, None] - centre) / geometry.size, 0.5)
-    weight = np.cos(np.pi * distance) ** 2
+    distance = np.abs(place[:, None] - centre) / geometry.size
+    weight = np.where(distance < 0.5, np.cos(np.pi * distance) ** 2, 0)
     return weight / weight.sum(axis=1, keepdims=True)

@@ -8,6 +8,8 @@ of the value are equal distances in OKLab.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,15 +52,18 @@ def _draw_path(count: int) -> NDArray[np.float64]:
     return np.stack([lightness, chroma * np.cos(hue), chroma * np.sin(hue)], axis=1)
 
 
+@cache
 def make_scale(steps: int = 256) -> Colours:
-    """The scale as sRGB uint8 `[steps, 3]`, lowest value first."""
+    """The scale as sRGB uint8 `[steps, 3]`, lowest value first; read-only."""
     path = _draw_path(4096)
     length = np.r_[0, np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))]
     even = np.linspace(0, length[-1], steps)
     lab = np.stack([np.interp(even, length, channel) for channel in path.T], axis=1)
     linear = np.clip(_to_linear_rgb(lab), 0, 1)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.rint(encoded * 255).astype(np.uint8)
+    scale = np.rint(encoded * 255).astype(np.uint8)
+    scale.flags.writeable = False
+    return scale
 
 
 def colour_values(values: NDArray[np.float32], low: float, high: float) -> Colours:

@@ -67,7 +67,7 @@ def draw_scale(
     """A horizontal bar of the colour scale with round numbers below it, `width` x `height` pixels."""
     scale = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(scale)
-    text_height = measure_text(draw, "0", font)[1]
+    text_height = round(measure_text(draw, "0", font)[1])
     bar = max(8, height - 3 * text_height - 10)
     inset = 2 * text_height
     steps = make_scale(256)[np.linspace(0, 255, width - 2 * inset).astype(np.intp)]

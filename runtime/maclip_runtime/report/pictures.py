@@ -17,7 +17,7 @@ from maclip_runtime.report.axes import span_values
 from maclip_runtime.report.charts import Histogram, draw_histogram
 from maclip_runtime.report.colours import make_scale
 from maclip_runtime.report.page import show_name, write_page
-from maclip_runtime.report.thumbnails import encode_map, encode_thumbnail
+from maclip_runtime.report.thumbnails import encode_map, encode_thumbnail, shrink_map
 
 _CUES = ("score", "similarity", "magnitude")
 
@@ -95,11 +95,11 @@ class PictureReport:
         thumbnail = encode_thumbnail(picture)
         offset = self._spool.seek(0, 2)
         self._spool.write(thumbnail)
-        self._spool.write(quality_map.values.astype(np.float32).tobytes())
+        cells = shrink_map(quality_map.values)  # a thumbnail shows no more of them
+        self._spool.write(cells.tobytes())
         self._lows.append(float(quality_map.values.min()))
         self._highs.append(float(quality_map.values.max()))
         _, _, right, bottom = quality_map.box
-        rows, columns = quality_map.values.shape
         self._entries.append(
             _Entry(
                 name=show_name(record["path"]),
@@ -115,8 +115,11 @@ class PictureReport:
                 enlarged=record["enlarged"],
                 offset=offset,
                 thumbnail=len(thumbnail),
-                map_shape=(rows, columns),
-                map_part=(right / quality_map.picture_size[1], bottom / quality_map.picture_size[0]),
+                map_shape=(cells.shape[0], cells.shape[1]),
+                map_part=(
+                    right / quality_map.picture_size[1],
+                    bottom / quality_map.picture_size[0],
+                ),
             )
         )
 

@@ -164,4 +164,3 @@ def _draw(name: str, kept: _Source) -> Chart:
         events_left_out=kept.events_left_out,
         moments=tuple(sorted(kept.moments, key=lambda moment: moment.score)),
     )
-

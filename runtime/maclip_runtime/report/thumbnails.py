@@ -23,6 +23,16 @@ def encode_thumbnail(frame: NDArray[np.uint8], side: int = THUMBNAIL_SIDE) -> by
     return buffer.getvalue()
 
 
+def shrink_map(values: NDArray[np.float32], side: int = 64) -> NDArray[np.float32]:
+    """A map `[rows, columns]` of at most `side` cells a side, each the mean of what it covers."""
+    rows, columns = values.shape
+    if max(rows, columns) <= side:
+        return values
+    factor = side / max(rows, columns)
+    size = (max(1, round(columns * factor)), max(1, round(rows * factor)))
+    return np.asarray(Image.fromarray(values, mode="F").resize(size, Image.Resampling.BOX))
+
+
 def encode_map(values: NDArray[np.float32], low: float, high: float) -> bytes:
     """A map `[rows, columns]` as a PNG in the scale's colours, a pixel per cell."""
     part = np.clip((values - low) / (high - low), 0, 1)
