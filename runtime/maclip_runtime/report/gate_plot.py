@@ -104,8 +104,10 @@ def _draw_roc(
     x, y = to_pixel(figures.false_reject, figures.caught)
     draw.ellipse((x - 6, y - 6, x + 6, y + 6), PAPER, INK, 3)
     draw.text((left, top - 26), "rejected ones caught, by accepted ones rejected", FAINT, font=font)
-    note = f"circle: the threshold catches {figures.caught:.0%}, rejects {figures.false_reject:.1%} of accepted"
-    draw.text((left - 40, bottom + 34), note, FAINT, font=font)
+    note = (
+        f"circle: the threshold catches {figures.caught:.0%} and rejects "
+        f"{figures.false_reject:.1%} of accepted"
+    )    draw.text((left - 40, bottom + 34), note, FAINT, font=font)
 
 
 def _write_centred(draw: ImageDraw.ImageDraw, x: float, y: float, text: str, font: Font) -> None:

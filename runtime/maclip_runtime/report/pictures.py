@@ -143,7 +143,7 @@ class PictureReport:
             quantities=quantities,
             shown=self._shown,
             map_span=(low, high),
-            scale=["#%02x%02x%02x" % tuple(colour) for colour in make_scale(24)],
+            scale=[f"#{bytes(colour).hex()}" for colour in make_scale(24)],
             settings=self._settings,
             note=self._note,
             count=len(self._entries),
