@@ -107,7 +107,8 @@ def _draw_roc(
     note = (
         f"circle: the threshold catches {figures.caught:.0%} and rejects "
         f"{figures.false_reject:.1%} of accepted"
-    )    draw.text((left - 40, bottom + 34), note, FAINT, font=font)
+    )
+    draw.text((left - 40, bottom + 34), note, FAINT, font=font)
 
 
 def _write_centred(draw: ImageDraw.ImageDraw, x: float, y: float, text: str, font: Font) -> None:
