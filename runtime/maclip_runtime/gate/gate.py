@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
-import numpy as np
-
-from maclip_runtime.errors import MaclipError, UsageError
+from maclip_runtime.bundle.parsing import parse
+from maclip_runtime.errors import BundleError, MaclipError, UsageError
 from maclip_runtime.files import write_whole
+from maclip_runtime.gate.settings import GateSettings
+from maclip_runtime.method.ranges import Range
 from maclip_runtime.version import __version__
 
 SCHEMA = 1
 Interval = tuple[float, float]
+_Part = Annotated[float, Range(0, 1)]
+_Count = Annotated[int, Range(1)]
+_REMEDY = "make the gate again with maclip gate"
 
 
 class GateError(MaclipError):
     """A gate file that is missing, damaged, or made for other settings than those in use."""
-
-
-@dataclass(frozen=True)
-class GateSettings:
-    """What makes scores comparable: another bundle, preset or view mode is another gate.
-
-    weights_sha256, prompts_sha256: of the bundle's weights and of its `prompts.npz`. precision: of the
-    graph that scored; other precisions differ by less than the threshold's own error.
-    """
-
-    weights: str
-    weights_sha256: str
-    prompts_sha256: str
-    preset: str
-    view_mode: str
-    precision: str
 
 
 @dataclass(frozen=True)
@@ -46,14 +35,14 @@ class QuantityFigures:
     pictures. `srcc` and `plcc`: with the opinions, where there are any.
     """
 
-    auc: float
+    auc: _Part
     auc_interval: Interval
     auc_method: str
     threshold: float
     threshold_interval: tuple[float | None, float | None]
-    false_reject: float
+    false_reject: _Part
     false_reject_interval: Interval
-    caught: float
+    caught: _Part
     caught_interval: Interval
     srcc: float | None = None
     plcc: float | None = None
@@ -70,15 +59,15 @@ class Gate:
 
     quantity: str
     threshold: float
-    wanted_false_reject: float
-    accepted: int
-    rejected: int
-    needed: int
+    wanted_false_reject: _Part
+    accepted: _Count
+    rejected: _Count
+    needed: _Count
     settings: GateSettings
     figures: dict[str, QuantityFigures]
     warnings: tuple[str, ...] = ()
     created_by: str = f"maclip-edge {__version__}"
-    schema: int = SCHEMA
+    schema: Literal[1] = 1
 
     def passes(self, values: Mapping[str, float]) -> bool:
         """Whether a picture with these values, by quantity, passes; a value that is no number does not."""
@@ -86,18 +75,23 @@ class Gate:
 
     def check_settings(self, settings: GateSettings) -> None:
         """Raise GateError, naming what differs, unless scores with `settings` can be held to this gate."""
-        for field in ("weights_sha256", "prompts_sha256", "preset", "view_mode"):
-            mine, theirs = getattr(self.settings, field), getattr(settings, field)
+        differences = {
+            "weights": (self.settings.weights_sha256, settings.weights_sha256),
+            "prompts": (self.settings.prompts_sha256, settings.prompts_sha256),
+            "preset": (self.settings.preset, settings.preset),
+            "view mode": (self.settings.view_mode, settings.view_mode),
+            "EXIF orientation": (self.settings.exif_orientation, settings.exif_orientation),
+        }
+        for name, (mine, theirs) in differences.items():
             if mine != theirs:
-                name = field.removesuffix("_sha256").replace("_", " ")
                 raise GateError(
-                    f"the gate was made with {name} {mine:.16}, not {theirs:.16}; make one with "
-                    "maclip gate and these settings"
+                    f"the gate was made with {name} {mine!s:.16}, and this is {theirs!s:.16}",
+                    "make one with maclip gate and these settings",
                 )
 
     def to_json(self) -> str:
         """The text of a gate file; `parse_gate` reads it back."""
-        return json.dumps(asdict(self), indent=1) + "\n"
+        return json.dumps(asdict(self), indent=1, allow_nan=False) + "\n"
 
 
 def write_gate(path: Path, gate: Gate) -> None:
@@ -108,95 +102,32 @@ def write_gate(path: Path, gate: Gate) -> None:
         raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-def make_gate(
-    accept: Mapping[str, Sequence[float]],
-    reject: Mapping[str, Sequence[float]],
-    settings: GateSettings,
-    *,
-    quantity: str = "score",
-    rate: float = 0.01,
-    opinions: Sequence[float] | None = None,
-) -> Gate:
-    """The gate on `quantity`, and the figures of every quantity beside it.
+def read_gate(path: Path) -> Gate:
+    """Read a gate file; GateError, saying where, if any of it is not understood."""
+    try:
+        return parse_gate(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise GateError(f"{path}: cannot be read ({error})", _REMEDY) from None
+    except GateError as error:
+        raise error.within(path) from None
 
-    accept, reject: values by quantity, a value per picture. rate: the wanted false-reject rate.
-    opinions: of the accepted pictures and then of the rejected ones, where a cut through opinions told
-    them apart.
-    UsageError if a group is empty, or `quantity` is none of them.
-    """
-    from maclip_runtime.gate.separation import measure_separation
-    from maclip_runtime.gate.threshold import choose_threshold, count_needed
 
-    if quantity not in accept:
-        raise UsageError(f"no quantity {quantity!r}; there are: {', '.join(accept)}")
-    figures = {}
-    for name in accept:
-        good, bad = (np.asarray(group[name], np.float64) for group in (accept, reject))
-        threshold = choose_threshold(good, bad, rate)
-        separation = measure_separation(good, bad)
-        srcc, plcc = _correlate(np.concatenate([good, bad]), opinions)
-        figures[name] = QuantityFigures(
-            auc=separation.auc,
-            auc_interval=separation.interval,
-            auc_method=separation.method,
-            threshold=threshold.value,
-            threshold_interval=threshold.interval,
-            false_reject=threshold.false_reject,
-            false_reject_interval=threshold.false_reject_interval,
-            caught=threshold.caught,
-            caught_interval=threshold.caught_interval,
-            srcc=srcc,
-            plcc=plcc,
+def parse_gate(text: str) -> Gate:
+    """A gate from the text of its file, strictly: unknown or missing fields and wrong types are errors."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise GateError(f"not valid JSON ({error})", _REMEDY) from None
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if type(schema) is int and schema > SCHEMA:
+        raise GateError(
+            f"made by a newer maclip-edge (schema {schema}, this one reads {SCHEMA})",
+            "upgrade maclip-edge",
         )
-    chosen = figures[quantity]
-    accepted, rejected = len(accept[quantity]), len(reject[quantity])
-    needed = count_needed(rate)
-    warnings = find_doubts(chosen, accepted, rejected, needed, rate)
-    return Gate(
-        quantity, chosen.threshold, rate, accepted, rejected, needed, settings, figures, warnings
-    )
-
-
-def find_doubts(
-    figures: QuantityFigures, accepted: int, rejected: int, needed: int, rate: float
-) -> tuple[str, ...]:
-    """What so many pictures cannot support, a sentence each."""
-    doubts = []
-    highest = figures.false_reject_interval[1]
-    if accepted < needed:
-        doubts.append(
-            f"{accepted} pictures to accept do not tell a rate of {rate:.3g}: new ones may be rejected at "
-            f"up to {highest:.1%}; {needed} would keep that below {2 * rate:.3g}"
-        )
-    if figures.threshold_interval[0] is None:
-        doubts.append(
-            f"{accepted} pictures to accept do not bound the threshold from below: their lowest values "
-            "may be far from the lowest that will come"
-        )
-    if rejected < 20:
-        low, high = figures.caught_interval
-        doubts.append(
-            f"{rejected} pictures to reject say little of how many are caught: {low:.0%} to {high:.0%}"
-        )
-    low, high = figures.auc_interval
-    if high < 0.5:
-        doubts.append(f"AUC {figures.auc:.3f}: it is lower for pictures to accept; not a gate")
-    elif low <= 0.5:
-        doubts.append(f"AUC {figures.auc:.3f} is not told from chance ({low:.3f} to {high:.3f})")
-    return tuple(doubts)
-
-
-def _correlate(
-    values: np.ndarray, opinions: Sequence[float] | None
-) -> tuple[float | None, float | None]:
-    """SRCC and PLCC of values with opinions; None where one of them is constant."""
-    if opinions is None or len(values) < 3:
-        return None, None
-    if np.ptp(values) == 0 or np.ptp(opinions) == 0:
-        return None, None
-    from scipy import stats
-
-    return (
-        float(stats.spearmanr(values, opinions).statistic),
-        float(stats.pearsonr(values, opinions).statistic),
-    )
+    try:
+        gate = parse(Gate, data, "gate")
+    except BundleError as error:
+        raise GateError(error.cause, _REMEDY) from None
+    if gate.quantity not in gate.figures:
+        raise GateError(f"gate.figures has no {gate.quantity!r}", _REMEDY)
+    return gate

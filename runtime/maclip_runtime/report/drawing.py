@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from functools import cache
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from maclip_runtime.errors import refuse_unknown
 from maclip_runtime.method.quality_map import QualityMap
 from maclip_runtime.report.axes import list_ticks, span_map
 from maclip_runtime.report.colours import colour_values, make_scale
@@ -19,6 +21,7 @@ PAPER, INK, FAINT = (255, 255, 255), (32, 33, 36), (95, 99, 104)
 _UNSEEN = 0.25  # how much of the picture shows where no window saw it
 _DETAIL = 0.7  # how strongly the picture's fine detail shows in the map
 _MARGIN, _GAP = 24, 16
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 @cache
@@ -125,6 +128,19 @@ def draw_map(
         spot = (_MARGIN, top + shown.height + _GAP + place * line)
         draw.text(spot, clean_text(text, room), FAINT, font=small)
     return canvas
+
+
+def check_suffix(suffix: str) -> None:
+    """Raise UsageError unless drawings can be written to files with this suffix."""
+    refuse_unknown("suffix", suffix.lower(), tuple(_FORMATS))
+
+
+def encode_picture(image: Image.Image, suffix: str) -> bytes:
+    """A drawing as the bytes of a file with this suffix."""
+    check_suffix(suffix)
+    buffer = io.BytesIO()
+    image.save(buffer, _FORMATS[suffix.lower()], quality=90)
+    return buffer.getvalue()
 
 
 def measure_text(draw: ImageDraw.ImageDraw, text: str, font: Font) -> tuple[float, float]:

@@ -28,7 +28,7 @@ def open_templates() -> Environment:
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
     except ModuleNotFoundError:
-        raise UsageError("reports need Jinja2; run: pip install 'maclip-edge[report]'") from None
+        raise UsageError("reports need Jinja2", "run: pip install 'maclip-edge[report]'") from None
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,

@@ -18,8 +18,7 @@ from maclip_runtime.report.charts import Histogram, draw_histogram
 from maclip_runtime.report.colours import make_scale
 from maclip_runtime.report.page import show_name, write_page
 from maclip_runtime.report.thumbnails import encode_map, encode_thumbnail, shrink_map
-
-_CUES = ("score", "similarity", "magnitude")
+from maclip_runtime.results.score import QUANTITIES
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ class PictureReport:
                 figures=tuple(
                     float(value)
                     for value in (
-                        *(record[cue] for cue in _CUES),
+                        *(record[cue] for cue in QUANTITIES),
                         *(attributes[name] for name in self._names),
                     )
                 ),
@@ -131,7 +130,7 @@ class PictureReport:
         """Write the page. UsageError if there is nothing to show, or the file cannot be written."""
         if not self._entries and not self._failures:
             raise UsageError(f"{path}: no pictures to report on")
-        quantities = (*_CUES, *self._names)
+        quantities = (*QUANTITIES, *self._names)
         scores = [entry.figures[0] for entry in self._entries]
         low, high = self._span_maps()
         write_page(
@@ -163,7 +162,7 @@ class PictureReport:
     def _is_below(self, entry: _Entry) -> bool:
         if self._threshold is None:
             return False
-        place = (*_CUES, *self._names).index(self._quantity)
+        place = (*QUANTITIES, *self._names).index(self._quantity)
         return not entry.figures[place] >= self._threshold
 
     def _read_rows(self, low: float, high: float) -> Iterator[Row]:
