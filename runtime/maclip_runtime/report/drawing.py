@@ -104,29 +104,30 @@ def draw_map(
     shown = shown.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
     low, high = span_map(quality_map)
     heading, small = load_font(max(16, side // 30)), load_font(max(13, side // 42))
+    values = quality_map.values
+    lines = [f"lowest {values.min():.3f}, highest {values.max():.3f} of the map"]
+    if quality_map.seen < 0.995:
+        lines.append(f"{1 - quality_map.seen:.0%} of the frame, faint, is in the global view only")
+    lines += notes
     probe = ImageDraw.Draw(shown)
     line = round(1.5 * measure_text(probe, "Hg", small)[1])
-    top = _MARGIN + 2 * line + _GAP
-    scale_height = round(4.5 * line)
+    top = _MARGIN + round(1.6 * measure_text(probe, "Hg", heading)[1])
+    below = top + shown.height + _GAP
+    scale_height = 3 * line + 12
     width = 2 * shown.width + _GAP + 2 * _MARGIN
-    height = top + shown.height + _GAP + scale_height + len(notes) * line + _MARGIN
+    height = below + max(scale_height, len(lines) * line) + _MARGIN
     canvas = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(canvas)
     room = int((width - 2 * _MARGIN) / max(1, measure_text(draw, "n", heading)[0]))
-    draw.text((_MARGIN, _MARGIN - 4), clean_text(title, room), INK, font=heading)
+    draw.text((_MARGIN, _MARGIN), clean_text(title, room), INK, font=heading)
     right = _MARGIN + shown.width + _GAP
     canvas.paste(shown, (_MARGIN, top))
     canvas.paste(paint_map(shown, quality_map, low, high), (right, top))
     label = f"{quality_map.quantity}, by the windows that see a place"
     scale = draw_scale(shown.width, scale_height, low, high, small, label)
-    canvas.paste(scale, (right, top + shown.height + _GAP))
-    values = quality_map.values
-    lines = [f"lowest {values.min():.3f}, highest {values.max():.3f} of the map"]
-    if quality_map.seen < 0.995:
-        lines.append(f"{1 - quality_map.seen:.0%} of the frame, faint, is in the global view only")
-    for place, text in enumerate((*lines, *notes)):
-        spot = (_MARGIN, top + shown.height + _GAP + place * line)
-        draw.text(spot, clean_text(text, room), FAINT, font=small)
+    canvas.paste(scale, (right, below))
+    for place, text in enumerate(lines):
+        draw.text((_MARGIN, below + place * line), clean_text(text, room), FAINT, font=small)
     return canvas
 
 
