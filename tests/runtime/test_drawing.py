@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
+from maclip_runtime.method.geometry import ViewGeometry
 from maclip_runtime.method.quality_map import blend_windows
 from maclip_runtime.report import drawing
 from maclip_runtime.report.axes import list_ticks, span_values
 from maclip_runtime.report.colours import colour_values, make_scale
-from maclip_runtime.views import ViewGeometry
 
 
 def to_oklab(rgb):

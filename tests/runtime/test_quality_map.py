@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from maclip_runtime.method.geometry import ViewGeometry
 from maclip_runtime.method.quality_map import blend_windows
-from maclip_runtime.views import ViewGeometry
 
 GEOMETRY = ViewGeometry()
 sizes = st.tuples(st.integers(224, 1200), st.integers(224, 1200))

@@ -20,7 +20,7 @@ from maclip_runtime.cli.options import (
     ViewsOption,
 )
 from maclip_runtime.cli.scoring import check_folder, check_quantity, describe_settings, open_scorer
-from maclip_runtime.errors import UsageError
+from maclip_runtime.errors import PictureError, UsageError
 from maclip_runtime.files import write_whole
 from maclip_runtime.report.drawing import check_suffix, draw_map, encode_picture
 from maclip_runtime.sources.pictures import read_frame
@@ -51,7 +51,10 @@ def map_picture(
     exif_orientation: ExifOption = False,
     threads: ThreadsOption = None,
 ) -> None:
-    """Show where a picture is good and where it is not: the picture and its quality map, side by side."""
+    """Show where a picture is good and where it is not: the picture and its quality map, side by side.
+
+    Exit status: 0 done, 1 the picture cannot be scored, 2 wrong usage or an unusable bundle.
+    """
     check_folder(output)
     check_suffix(output.suffix)
     scorer = open_scorer(
@@ -65,8 +68,12 @@ def map_picture(
         exif_orientation=exif_orientation,
     )
     check_quantity(scorer, show)
-    frame = read_frame(picture, exif_orientation=exif_orientation)
-    result = scorer.score(picture)
+    try:
+        frame = read_frame(picture, exif_orientation=exif_orientation)
+        result = scorer.score(picture)
+    except PictureError as error:
+        tell(error)
+        raise typer.Exit(1) from None
     quality_map = result.map(show)
     settings = describe_settings(scorer)
     notes = [f"bundle {settings['bundle']}, preset {settings['preset']}, {settings['engine']}"]

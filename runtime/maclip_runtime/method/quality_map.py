@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from maclip_runtime.views import ViewGeometry
+from maclip_runtime.method.geometry import ViewGeometry
 
 Floats = NDArray[np.float32]
 

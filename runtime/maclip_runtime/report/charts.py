@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,14 +43,16 @@ class Histogram:
     most: int
     low: float
     high: float
+    step: float
 
     def place(self, value: float) -> float:
         """Where a value is along the axis."""
         return WIDTH * (value - self.low) / (self.high - self.low)
 
 
-def draw_histogram(values: Sequence[float], bins: int = 40) -> Histogram:
-    """The histogram of at least one value."""
+def draw_histogram(values: Sequence[float]) -> Histogram:
+    """The histogram of at least one value, in up to 40 bins."""
+    bins = min(40, max(10, 2 * math.isqrt(len(values))))
     array = np.asarray(values, np.float32)
     low, high = span_values(array)
     counts, edges = np.histogram(array, bins=bins, range=(low, high))
@@ -68,7 +71,7 @@ def draw_histogram(values: Sequence[float], bins: int = 40) -> Histogram:
         for place, count in enumerate(counts)
         if count
     )
-    return Histogram(bars, place_ticks(low, high, WIDTH), most, low, high)
+    return Histogram(bars, place_ticks(low, high, WIDTH), most, low, high, (high - low) / bins)
 
 
 def place_ticks(low: float, high: float, length: float, intervals: int = 8) -> tuple[Tick, ...]:
