@@ -146,15 +146,24 @@ def export(
 def prompts(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle directory.")],
     prompts: Annotated[Path, typer.Option(help="Prompt pairs, YAML or JSON.", metavar="FILE")],
+    add: Annotated[
+        bool, typer.Option("--add", help="Keep the bundle's own pairs, and put these after them.")
+    ] = False,
 ) -> None:
-    """Replace a bundle's prompts, embedded through its own text graph: no checkpoint is needed."""
+    """Replace a bundle's prompts, embedded through its own text graph: no checkpoint is needed.
+
+    Pairs with `scored: false` are reported as attributes and change no score.
+    """
     _require_packages("prompts")
-    from maclip_export.prompts import read_prompts
+    from maclip_export.prompts import add_prompts, read_prompts
     from maclip_export.recache import recache_prompts
 
-    pairs = read_prompts(prompts)
-    recache_prompts(open_bundle(bundle), pairs)
-    typer.echo(f"{bundle}: {len(pairs)} prompt pairs: {', '.join(pair.name for pair in pairs)}")
+    opened, pairs = open_bundle(bundle), read_prompts(prompts)
+    if add:
+        pairs = add_prompts(opened.manifest.prompts, pairs)
+    recache_prompts(opened, pairs)
+    names = (pair.name if pair.scored else f"{pair.name} (not scored)" for pair in pairs)
+    typer.echo(f"{bundle}: {len(pairs)} prompt pairs: {', '.join(names)}")
 
 
 def _parse_precisions(text: str) -> list[Precision]:

@@ -13,7 +13,7 @@ from maclip_export.checkpoints import Checkpoint
 from maclip_export.encoders import TextEncoder
 from maclip_export.graphs import describe_graph, trace_graph
 from maclip_export.image_graphs import GraphPlan, Report, export_image_graphs
-from maclip_export.prompts import embed_prompts, tokenize
+from maclip_export.prompts import check_scored, embed_prompts, tokenize
 from maclip_export.verification import TOLERANCE, run_torch, verify_graph
 from maclip_runtime.bundle.bundle import Bundle, open_bundle
 from maclip_runtime.bundle.manifest import BundleFile, Manifest, Method, PromptPair
@@ -40,6 +40,7 @@ def export_bundle(
     destination exists (and is not to be replaced), VerificationError if a graph is not right; nothing
     is left behind then.
     """
+    check_scored(prompts)
     encode_text = TextEncoder(checkpoint.model).eval()
     context_length = checkpoint.model.context_length
     method = Method(checkpoint.views, float(checkpoint.model.logit_scale), Head())
@@ -51,7 +52,10 @@ def export_bundle(
         if text_encoder:
             tokens = tokenize(texts, context_length)
             files.append(_export_text_encoder(directory, encode_text, tokens, report))
-        files += export_image_graphs(checkpoint, directory, embeddings, method, plan, report)
+        scored = tuple(pair.scored for pair in prompts)
+        files += export_image_graphs(
+            checkpoint, directory, embeddings, scored, method, plan, report
+        )
         write_manifest(
             directory,
             Manifest(

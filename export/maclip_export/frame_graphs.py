@@ -2,7 +2,8 @@
 
     views    frame uint8 [H, W, 3] (, views int64 [N])  ->  pixels float32 [V or N, 3, S, S]
     encoder  pixels                                      ->  features float32 [V or N, D]
-    head     features float32 [V, D]                     ->  score, similarity, magnitude float32 []
+    head     features float32 [V, D]                     ->  score, similarity, magnitude float32 [],
+                                                             attributes float32 [K]
 
 `chain_graphs` joins them by the names of their inputs and outputs: views and encoder are the frame
 graph, all three the score graph. Views and head carry no weights worth mentioning and are float32 in
@@ -186,9 +187,15 @@ def _write_global_view(
 
 
 def write_head_graph(
-    prompts: NDArray[np.float32], logit_scale: float, constants: Head
+    prompts: NDArray[np.float32],
+    logit_scale: float,
+    constants: Head,
+    scored: Sequence[bool] | None = None,
 ) -> onnx.ModelProto:
     """features float32 [V, D] to score, similarity and magnitude, float32 scalars: means over V.
+
+    And to `attributes` float32 [K], the probability of each pair's good prompt, means over V. `scored`: of
+    each pair, whether the similarity cue counts it, by default all.
 
     `prompts`: unit embeddings [K, 2, D], (good, bad) per pair; `logit_scale`: the logarithm, as CLIP
     stores it. The same equations as `maclip_runtime.head`.
@@ -203,7 +210,11 @@ def write_head_graph(
         norm = op.Max(op.Sqrt(sum_of_squares(features)), [1e-12])
         logits = op.MatMul(op.Div(features, norm), _constant(op, text))
         good = op.Slice(op.Softmax(op.Reshape(logits, [-1, pairs, 2]), axis=2), [0], [1], [2])
-        similarity = op.ReduceMean(op.Squeeze(good, [2]), [1], keepdims=1)  # [V, 1]
+        attributes = op.Squeeze(good, [2])  # [V, K]
+        counted = attributes
+        if scored is not None and not all(scored):
+            counted = op.Gather(attributes, _constant(op, np.flatnonzero(scored), np.int64), axis=1)
+        similarity = op.ReduceMean(counted, [1], keepdims=1)  # [V, 1]
 
         magnitudes = op.Abs(features)
         centred = op.Sub(magnitudes, op.ReduceMean(magnitudes, [1], keepdims=1))
@@ -222,7 +233,8 @@ def write_head_graph(
         weight = op.Sigmoid(op.Add(op.Mul(difference, [2 * constants.alpha]), [bases]))
         score = op.Add(magnitude, op.Mul(weight, difference))
         cues = {"score": score, "similarity": similarity, "magnitude": magnitude}
-        return {name: op.ReduceMean(value, keepdims=0) for name, value in cues.items()}
+        means = {name: op.ReduceMean(value, keepdims=0) for name, value in cues.items()}
+        return {**means, "attributes": op.ReduceMean(attributes, [0], keepdims=0)}
 
     shape = ir.Shape(["views", dim])
     features = ir.Value(name="features", type=ir.TensorType(ir.DataType.FLOAT), shape=shape)

@@ -83,6 +83,7 @@ def export_image_graphs(
     checkpoint: Checkpoint,
     directory: Path,
     prompts: NDArray[np.float32],
+    scored: Sequence[bool],
     method: Method,
     plan: GraphPlan,
     report: Report,
@@ -96,7 +97,7 @@ def export_image_graphs(
     graphs = {"fp32": _trace(encoder, method, joined=joined)}
     report("verifying the image encoder")
     files = [_write_encoder(directory, encoder, graphs["fp32"].pictures, method, "fp32")]
-    host = HostPath(directory / files[0].path, method, prompts)
+    host = HostPath(directory / files[0].path, method, prompts, scored)
     if "fp16" in plan.precisions:
         report("converting the image encoder to half precision")
         graphs["fp16"], wide = _convert_to_half(graphs["fp32"], method)
@@ -187,11 +188,11 @@ def _rank(
 ) -> Agreement:
     """Hold the INT8 encoder to the ranking of pictures that it was not calibrated on."""
     assert plan.calibration is not None
-    narrow = HostPath(path, method, prompts)
+    narrow = HostPath(path, method, prompts, host.scored)
     frames = list(degrade_ranked(plan.calibration))
     ranking = compare_rankings(
-        [narrow.judge(frame)["score"] for frame in frames],
-        [host.judge(frame)["score"] for frame in frames],
+        [float(narrow.judge(frame)["score"]) for frame in frames],
+        [float(host.judge(frame)["score"]) for frame in frames],
     )
     if not ranking.srcc >= plan.least_srcc:
         pixels = draw_calibration_views(plan.calibration, method.views)[0]
@@ -215,7 +216,7 @@ def _join(
 ) -> list[BundleFile]:
     """Frame and score graphs of one precision."""
     method = host.method
-    head = write_head_graph(prompts, method.logit_scale, method.head)
+    head = write_head_graph(prompts, method.logit_scale, method.head, host.scored)
     files = []
     for size in plan.frames:
         # A graph for any size works a frame off in chunks; one for a camera takes it at once.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from maclip_export.errors import PromptsError
 from maclip_runtime.bundle.manifest import PromptPair
+from maclip_runtime.results.score import QUANTITIES
 
 # The five pairs of the published method, capitals as published (the tokenizer lower-cases).
 PUBLISHED_PROMPTS = (
@@ -26,7 +27,10 @@ Encode = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 
 
 def read_prompts(path: Path) -> tuple[PromptPair, ...]:
-    """Prompt pairs from a YAML or JSON file: a mapping of names to `{good: ..., bad: ...}`."""
+    """Prompt pairs from a YAML or JSON file: a mapping of names to `{good: ..., bad: ...}`.
+
+    `scored: false` beside them makes a pair's attribute reported only: it changes no score.
+    """
     example = "{sharpness: {good: Sharp image, bad: blurry image}}"
     try:
         # JSON is YAML, so one reader takes both.
@@ -40,12 +44,33 @@ def read_prompts(path: Path) -> tuple[PromptPair, ...]:
         raise PromptsError(f"{path}: no prompt pairs; write them as {example}")
     pairs = []
     for name, pair in data.items():
-        if not isinstance(pair, dict) or pair.keys() != {"good", "bad"}:
+        if str(name) in QUANTITIES:
+            raise PromptsError(f"{path}: pair {name!r} has the name of a cue; give it another one")
+        if not isinstance(pair, dict) or pair.keys() - {"scored"} != {"good", "bad"}:
             raise PromptsError(f"{path}: pair {name!r} needs `good` and `bad`, as in {example}")
-        if not all(isinstance(text, str) and text.strip() for text in pair.values()):
+        texts, scored = (pair["good"], pair["bad"]), pair.get("scored", True)
+        if not all(isinstance(text, str) and text.strip() for text in texts):
             raise PromptsError(f"{path}: pair {name!r} has an empty prompt, or one that is no text")
-        pairs.append(PromptPair(str(name), pair["good"], pair["bad"]))
+        if not isinstance(scored, bool):
+            raise PromptsError(f"{path}: pair {name!r} has `scored: {scored}`; use true or false")
+        pairs.append(PromptPair(str(name), *texts, scored))
     return tuple(pairs)
+
+
+def add_prompts(
+    own: tuple[PromptPair, ...], added: tuple[PromptPair, ...]
+) -> tuple[PromptPair, ...]:
+    """The pairs of a bundle and others after them; one of the same name takes the other's place."""
+    return tuple({pair.name: pair for pair in (*own, *added)}.values())
+
+
+def check_scored(pairs: tuple[PromptPair, ...]) -> None:
+    """Raise PromptsError unless at least one pair is scored."""
+    if not any(pair.scored for pair in pairs):
+        raise PromptsError(
+            "all pairs have `scored: false`, so there is nothing to score by; leave it out of one, or "
+            "keep the bundle's own pairs with maclip prompts --add"
+        )
 
 
 def tokenize(texts: list[str], context_length: int) -> NDArray[np.int64]:

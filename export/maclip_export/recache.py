@@ -9,7 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from maclip_export.errors import PromptsError
-from maclip_export.prompts import embed_prompts
+from maclip_export.prompts import check_scored, embed_prompts
 from maclip_runtime.bundle.bundle import Bundle, open_bundle
 from maclip_runtime.bundle.manifest import PromptPair
 from maclip_runtime.bundle.staging import stage_bundle, write_manifest, write_prompts
@@ -18,9 +18,11 @@ from maclip_runtime.bundle.staging import stage_bundle, write_manifest, write_pr
 def recache_prompts(bundle: Bundle, prompts: tuple[PromptPair, ...]) -> Bundle:
     """Replace a bundle's prompts by others, embedded through its own text graph.
 
+    Pairs that it has already keep their embeddings, so that added ones change nothing but what they add.
     The bundle is replaced whole; its other files are linked, not copied, into the new one. Score
     graphs (and plans of them) hold the old prompts, so a bundle with any is refused.
     """
+    check_scored(prompts)
     stale = [file.path for file in bundle.manifest.files if "score" in file.outputs]
     if stale:
         raise PromptsError(
@@ -36,7 +38,13 @@ def recache_prompts(bundle: Bundle, prompts: tuple[PromptPair, ...]) -> Bundle:
         embeddings: NDArray[np.float32] = session.run(["embeddings"], {"tokens": tokens})[0]
         return embeddings
 
-    embeddings = embed_prompts(prompts, encode, context_length)
+    own = zip(bundle.manifest.prompts, bundle.load_prompts(), strict=True)
+    embedded = {(pair.good, pair.bad): embedding for pair, embedding in own}
+    new = tuple(pair for pair in prompts if (pair.good, pair.bad) not in embedded)
+    if new:
+        fresh = zip(new, embed_prompts(new, encode, context_length), strict=True)
+        embedded.update({(pair.good, pair.bad): embedding for pair, embedding in fresh})
+    embeddings = np.stack([embedded[pair.good, pair.bad] for pair in prompts])
     kept = [file for file in bundle.manifest.files if file.role != "prompts"]
     with stage_bundle(bundle.path, replace=True) as directory:
         for file in kept:

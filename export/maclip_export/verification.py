@@ -98,8 +98,10 @@ class HostPath:
 
     name = "the float32 host path"
 
-    def __init__(self, encoder: Path, method: Method, prompts: Floats) -> None:
-        self.method = method
+    def __init__(
+        self, encoder: Path, method: Method, prompts: Floats, scored: Sequence[bool]
+    ) -> None:
+        self.method, self.scored = method, scored
         self._prompts = prompts
         self._session = _open(encoder)
 
@@ -117,12 +119,17 @@ class HostPath:
         )
         return np.concatenate([self._session.run(None, {"pixels": run})[0] for run in runs])
 
-    def judge(self, frame: Frame) -> dict[str, float]:
-        """Score, similarity and magnitude of a frame, by the names of the score graph's outputs."""
+    def judge(self, frame: Frame) -> dict[str, Floats]:
+        """Score, cues and attributes of a frame, by the names of the score graph's outputs."""
         cues = score_views(
-            self.encode(frame), self._prompts, self.method.logit_scale, self.method.head
+            self.encode(frame),
+            self._prompts,
+            self.method.logit_scale,
+            self.method.head,
+            self.scored,
         )
-        return {n: float(getattr(cues, n).mean()) for n in ("score", "similarity", "magnitude")}
+        names = ("score", "similarity", "magnitude", "attributes")
+        return {name: getattr(cues, name).mean(axis=0) for name in names}
 
 
 def verify_graph(
@@ -185,7 +192,7 @@ def verify_score_graph(
             frame = draw_scene(height, width)
             expected = host.judge(frame)
             for name, value in zip(names, session.run(names, {"frame": frame}), strict=True):
-                yield abs(float(value) - expected[name])
+                yield float(np.abs(value - expected[name]).max())
 
     return _conclude(path, host.name, differences(), SCORE_TOLERANCE[precision], _name_scenes(size))
 

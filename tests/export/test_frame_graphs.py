@@ -83,6 +83,24 @@ def test_the_head_graph_equals_the_numpy_head(lam):
         assert value == pytest.approx(getattr(expected, name).mean(), abs=1e-6)
 
 
+def test_the_head_graph_reports_attributes_and_counts_the_scored_ones():
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((9, 64)).astype(np.float32)
+    prompts = rng.standard_normal((4, 2, 64)).astype(np.float32)
+    prompts /= np.linalg.norm(prompts, axis=-1, keepdims=True)
+    scored = (True, False, True, True)
+    expected = score_views(features, prompts, 4.6, scored=scored)
+    graph = write_head_graph(prompts, 4.6, Head(), scored)
+    similarity, attributes = open_model(graph).run(
+        ["similarity", "attributes"], {"features": features}
+    )
+    assert attributes.shape == (4,)
+    assert attributes.dtype == np.float32
+    assert attributes == pytest.approx(expected.attributes.mean(axis=0), abs=1e-6)
+    assert similarity == pytest.approx(attributes[[0, 2, 3]].mean(), abs=1e-6)
+    assert similarity == pytest.approx(expected.similarity.mean(), abs=1e-6)
+
+
 @pytest.mark.parametrize("name", ["dense.any.fp32.onnx", "dense.480x640.fp32.onnx"])
 def test_dense_frame_graphs_equal_the_dense_host_path(bundle_of, name):
     bundle = open_bundle(bundle_of("rn-small"))
