@@ -22,7 +22,8 @@ def test_the_area_is_mann_whitneys_statistic_over_the_number_of_pairs(accept, re
 @given(samples, samples)
 def test_the_area_is_the_area_under_the_roc(accept, reject):
     roc = trace_roc(accept, reject)
-    area = np.trapezoid(np.append(roc.caught, 1.0), np.append(roc.false_reject, 1.0))
+    heights = (roc.caught[1:] + roc.caught[:-1]) / 2
+    area = (np.diff(roc.false_reject) * heights).sum()
     assert measure_auc(accept, reject) == pytest.approx(area, abs=1e-12)
 
 
