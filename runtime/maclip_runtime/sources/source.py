@@ -1,0 +1,97 @@
+"""What every source of frames over time is: opened, iterated, closed.
+
+A source yields frames with an identity and a time, and *notices*: what went wrong with a part of it
+without ending it. Whoever scores does not know whether it was a file, a camera or a pipe.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from maclip_runtime.views import Frame
+
+NoticeKind = Literal[
+    "damaged",  # packets or pictures that could not be decoded, or only in part
+    "ends-early",  # the data stop before the end that the file announces, or within a frame
+    "rotated",  # the rotation flag was applied
+    "size",  # the frames have another size from here on
+    "colour",  # the matrix or transfer is one that is not converted
+    "time",  # presentation times are missing or jump
+    "warning",  # the source's own words
+]
+
+SILENCE_TIMEOUT = 10.0  # seconds without any data after which a camera counts as lost
+
+
+@dataclass(frozen=True, eq=False)
+class SourceFrame:
+    """One frame of a source.
+
+    `index`: its place in the source, from 0. `time`: presentation time in seconds from the source's
+    start, never decreasing. `pixels`: uint8 RGB `[H, W, 3]`, C-contiguous. `arrived`:
+    `time.monotonic()` when it was decoded, for latency.
+    """
+
+    index: int
+    time: float
+    pixels: Frame
+    arrived: float
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something a user should know about the frames; said when it begins, not for every frame."""
+
+    kind: NoticeKind
+    message: str
+
+
+class Source(Protocol):
+    """Frames over time.
+
+    Iterating raises SourceError when a live source is lost: a camera has no end, so the end of its
+    data is a loss. Other sources end. After `close` either ends quietly.
+
+    `name`: as given, without passwords. `live`: frames come at their own pace and are lost if nobody
+    takes them. `frame_rate`: frames a second, None where it is not known.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def live(self) -> bool: ...
+    @property
+    def frame_rate(self) -> float | None: ...
+    def __iter__(self) -> Iterator[SourceFrame | Notice]:
+        """Frames and notices in order; a source is iterated once, by one thread."""
+
+    def close(self) -> None:
+        """Free what the source holds. From any thread, also while another waits for a frame."""
+
+
+class Notices:
+    """Says each kind of notice once: `yield from notices.once(kind, message)`."""
+
+    def __init__(self) -> None:
+        self._said: set[NoticeKind] = set()
+
+    def once(self, kind: NoticeKind, message: str) -> tuple[Notice, ...]:
+        """The notice, or nothing if its kind was said before."""
+        if kind in self._said:
+            return ()
+        self._said.add(kind)
+        return (Notice(kind, message),)
+
+
+def describe_size(pixels: Frame) -> str:
+    """`W x H`, as people write the size of a video."""
+    height, width = pixels.shape[:2]
+    return f"{width} x {height}"
+
+
+def hide_password(source: str) -> str:
+    """A SOURCE as it may be shown: `user:***@host` instead of the password in an address."""
+    return re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", source)
