@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,7 +135,7 @@ class RawSource:
         index = 0
         while True:
             data = np.empty(self._format.frame_bytes, np.uint8)
-            count = self._fill(memoryview(data))
+            count = self._fill(data.data)
             if self._closed.is_set():
                 return
             if count < data.size:
@@ -156,7 +156,9 @@ class RawSource:
 
     def _fill(self, buffer: memoryview) -> int:
         """Read until the buffer is full, the data end or the source is closed: bytes read."""
-        stream = getattr(self._stream, "raw", self._stream)  # a buffer would hide data from poll()
+        stream: Any = getattr(
+            self._stream, "raw", self._stream
+        )  # a buffer would hide data from poll()
         poll = _poll_for(stream)
         count = 0
         while count < len(buffer):

@@ -54,17 +54,20 @@ class Source(Protocol):
 
     Iterating raises SourceError when a live source is lost: a camera has no end, so the end of its
     data is a loss. Other sources end. After `close` either ends quietly.
-
-    `name`: as given, without passwords. `live`: frames come at their own pace and are lost if nobody
-    takes them. `frame_rate`: frames a second, None where it is not known.
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """As given, without passwords."""
+
     @property
-    def live(self) -> bool: ...
+    def live(self) -> bool:
+        """Frames come at their own pace, and are lost if nobody takes them."""
+
     @property
-    def frame_rate(self) -> float | None: ...
+    def frame_rate(self) -> float | None:
+        """Frames a second, None where it is not known."""
+
     def __iter__(self) -> Iterator[SourceFrame | Notice]:
         """Frames and notices in order; a source is iterated once, by one thread."""
 

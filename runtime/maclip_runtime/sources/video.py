@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from maclip_runtime.errors import SourceError
@@ -25,14 +26,26 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
     from maclip_runtime.sources.raw import RawFormat
 
 OPEN_TIMEOUT = 10.0  # seconds for a server to answer and to describe its stream
 _READ_POLL = 0.4  # seconds that a read of a live source waits before it looks whether it was closed
+_NONBLOCK = "+4"  # AVFMT_FLAG_NONBLOCK, which has no name: a read of a device cannot be interrupted
 _DEVICE_POLL = 0.005  # seconds between looks at a device that has no frame yet
 _MOST_THREADS = 4  # of one file: each holds a decoded frame
 _MOST_READ_ERRORS = 10  # in a row, after which a file is given up
+
+
+@dataclass
+class _Read:
+    """What came of one attempt to read: a packet and its frames, what was wrong, whether it ended."""
+
+    packet: Packet[VideoStream] | None = None
+    frames: list[VideoFrame] = field(default_factory=list)
+    damage: str | None = None
+    ended: bool = False
 
 
 class VideoSource:
@@ -73,6 +86,7 @@ class VideoSource:
         # Read now: FFmpeg's structures are gone once another thread has closed the source.
         self._time_base = self._stream.time_base
         self._start = self._stream.start_time or 0
+        self._codec = self._stream.codec_context.codec.name
         self._duration = self._announced_duration()
         self._notices = Notices()
 
@@ -87,7 +101,7 @@ class VideoSource:
         if source.lower().startswith("rtsp"):
             options = {"rtsp_transport": "tcp"}  # UDP loses packets, and many networks block it
         elif device:
-            options = {"fflags": "nonblock"}  # a read that waits for a device cannot be interrupted
+            options = {"fflags": _NONBLOCK}
         read_timeout = _READ_POLL if self.live else max(self._silence_timeout, OPEN_TIMEOUT)
         try:
             return av.open(
@@ -126,7 +140,7 @@ class VideoSource:
 
     def __iter__(self) -> Iterator[SourceFrame | Notice]:
         timeline = Timeline(live=self.live, frame_rate=self.frame_rate)
-        converter = FrameConverter(self.name, self._notices)
+        converter = FrameConverter(self.name, self._codec, self._notices)
         size: str | None = None
         index = 0
         try:
@@ -164,47 +178,51 @@ class VideoSource:
 
     def _decode(self) -> Iterator[VideoFrame | Notice]:
         """Decoded frames in presentation order, to the end of the data."""
-        import av
-
         last_data = time.monotonic()
         errors = 0
         while True:
-            with self._reading:
-                if self._closed.is_set():
-                    return
-                frames: list[VideoFrame] = []
-                damage: str | None = None
-                packet: Packet | None = None
-                try:
-                    packet = next(self._container.demux(self._stream), None)
-                    # PyAV's last packet is empty, and makes the decoder give out what it holds.
-                    ended = packet is None or packet.size == 0
-                    frames = self._stream.decode(packet)
-                    if packet is not None and packet.is_corrupt:
-                        damage = "a packet is cut off"
-                except (av.error.ExitError, av.BlockingIOError):
-                    ended = not self.live
-                    damage = "reading it takes too long" if ended else None
-                except av.EOFError:
-                    ended = True
-                except av.FFmpegError as error:
-                    damage = error.strerror or str(error)
-                    errors += packet is None
-                    ended = errors > _MOST_READ_ERRORS or (
-                        packet is None and not isinstance(error, av.InvalidDataError)
-                    )
-            if packet is not None:
-                last_data, errors = time.monotonic(), 0
-            yield from frames
-            if ended:
-                yield from self._finish(damage)
+            read = self._read()
+            if self._closed.is_set():
                 return
-            if damage:
-                yield from self._damaged(self._presentation_time(packet), damage)
-            if packet is None and self.live:
+            yield from read.frames
+            errors = 0 if read.packet is not None else errors + (read.damage is not None)
+            if read.ended or errors > _MOST_READ_ERRORS:
+                yield from self._finish(read.damage)
+                return
+            if read.damage is not None:
+                yield from self._damaged(self._presentation_time(read.packet), read.damage)
+            if read.packet is not None:
+                last_data = time.monotonic()
+            elif self.live:
                 if time.monotonic() - last_data > self._silence_timeout:
                     raise self._lost(f"sent nothing for {self._silence_timeout:g} s")
                 self._closed.wait(_DEVICE_POLL)
+
+    def _read(self) -> _Read:
+        """Read a packet and decode it, or say why there is none."""
+        import av
+
+        read = _Read()
+        with self._reading:
+            if self._closed.is_set():
+                return read
+            try:
+                read.packet = next(self._container.demux(self._stream), None)
+                # PyAV's last packet is empty, and makes the decoder give out what it holds.
+                read.ended = read.packet is None or read.packet.size == 0
+                read.frames = self._stream.decode(read.packet)
+                if read.packet is not None and read.packet.is_corrupt:
+                    read.damage = "a packet is cut off"
+            except av.EOFError:
+                read.ended = True
+            except (av.error.ExitError, av.BlockingIOError) as error:
+                if not self.live:  # a camera is asked again, a server of files is not
+                    read.ended, read.damage = True, error.strerror
+            except av.FFmpegError as error:
+                read.damage = error.strerror or str(error)
+                # Bad data are passed over; a connection or device that failed has no more.
+                read.ended = read.packet is None and not isinstance(error, av.InvalidDataError)
+        return read
 
     def _finish(self, damage: str | None) -> Iterator[VideoFrame | Notice]:
         """The end of the data: a loss for a camera; what the decoder holds for a file."""
@@ -231,7 +249,7 @@ class VideoSource:
         text = f"damaged data{where}: {what}; frames may be missing or wrong from there on"
         return self._notices.once("damaged", text)
 
-    def _presentation_time(self, timed: VideoFrame | Packet | None) -> float | None:
+    def _presentation_time(self, timed: VideoFrame | Packet[VideoStream] | None) -> float | None:
         """Seconds from the stream's start, None where a frame or packet has no time."""
         if timed is None or timed.pts is None or self._time_base is None:
             return None

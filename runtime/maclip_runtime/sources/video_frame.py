@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maclip_runtime.errors import SourceError
-from maclip_runtime.sources.colour import Matrix, assume_matrix
+from maclip_runtime.sources.colour import Matrix, assume_matrix, convert_gray
 from maclip_runtime.sources.source import Notice, Notices
 from maclip_runtime.views import Frame
 
@@ -21,38 +21,51 @@ _SWSCALE_MATRIX = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 _ASSUMED: dict[Matrix, int] = {"bt709": 1, "bt601": 5, "bt2020": 9}
 _RGB, _UNSPECIFIED, _RESERVED = 0, 2, 3
 _LIMITED, _FULL = 1, 2  # AVColorRange; 0 is unspecified
+# Gray without a word on its range is full in images and from devices, but limited by these standards.
+_LIMITED_BY_DEFAULT = ("h264", "hevc")
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # AVColorTransferCharacteristic
 
 
 class FrameConverter:
     """Converts the frames of one stream; `notices` gives what there was to say about them."""
 
-    def __init__(self, name: str, notices: Notices) -> None:
+    def __init__(self, name: str, codec: str, notices: Notices) -> None:
         self._name = name
+        self._codec = codec
         self._once = notices.once
         self._pending: list[Notice] = []
 
     def convert(self, frame: VideoFrame) -> Frame:
-        """RGB as it is to be shown. Limited range where the frame says nothing of it, as everywhere."""
-        value_range = frame.color_range if frame.color_range in (_LIMITED, _FULL) else _LIMITED
-        if frame.format.is_rgb:
-            value_range = _FULL
+        """RGB as it is to be shown: uint8 `[H, W, 3]`, C-contiguous."""
         if frame.color_trc in _HDR_TRANSFERS:
             transfer = _HDR_TRANSFERS[frame.color_trc]
             text = f"HDR ({transfer}) is not tone-mapped: its scores compare only with their like"
             self._pending += self._once("colour", text)
         try:
-            converted = frame.reformat(
-                format="rgb24",
-                src_colorspace=self._matrix(frame),
-                src_color_range=value_range,
-                dst_color_range=_FULL,
-            )
-            pixels = converted.to_ndarray()
+            pixels = self._to_gray(frame) if _is_gray(frame) else self._to_rgb(frame)
         except (ValueError, OSError) as error:  # of both kinds are PyAV's own
             reason = f"pixels of format {frame.format.name} cannot be converted: {error}"
             raise SourceError(self._name, reason) from None
         return np.ascontiguousarray(self._orient(pixels, frame))
+
+    def _to_rgb(self, frame: VideoFrame) -> Frame:
+        converted = frame.reformat(
+            format="rgb24",
+            src_colorspace=self._matrix(frame),
+            src_color_range=_FULL
+            if frame.format.is_rgb or frame.color_range == _FULL
+            else _LIMITED,
+            dst_color_range=_FULL,
+        )
+        return converted.to_ndarray().astype(np.uint8, copy=False)  # bytes already
+
+    def _to_gray(self, frame: VideoFrame) -> Frame:
+        """By our own table: libswscale takes gray for full range, whatever the frame says."""
+        luma = frame.reformat(format="gray").to_ndarray().astype(np.uint8, copy=False)
+        limited = frame.color_range == _LIMITED or (
+            frame.color_range != _FULL and self._codec in _LIMITED_BY_DEFAULT
+        )
+        return convert_gray(luma, "limited" if limited else "full")
 
     def notices(self) -> list[Notice]:
         """What is to be said since the last call."""
@@ -90,11 +103,14 @@ class FrameConverter:
         return turned[:: 1 if down > 0 else -1, :: 1 if across > 0 else -1]
 
 
+def _is_gray(frame: VideoFrame) -> bool:
+    return frame.format.name.startswith("gray")
+
+
 def _display_matrix(frame: VideoFrame) -> NDArray[np.int32] | None:
-    for place in range(
-        len(frame.side_data)
-    ):  # it cannot be iterated: PyAV's mapping has no such keys
-        side = frame.side_data[place]
+    sides: Any = frame.side_data
+    for place in range(len(sides)):  # its iterator gives what are no keys of it
+        side = sides[place]
         if side.type.name == "DISPLAYMATRIX":
             return np.frombuffer(bytes(side), np.int32)
     return None
