@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -65,3 +66,11 @@ def read_all(source: Source) -> tuple[list[SourceFrame], list[Notice]]:
     items = list(source)
     frames = [item for item in items if isinstance(item, SourceFrame)]
     return frames, [item for item in items if isinstance(item, Notice)]
+
+
+def wait_for_end_of(name: str) -> None:
+    """Make sure that the threads of this name end."""
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join(timeout=60)
+            assert not thread.is_alive(), f"{name} still runs"

@@ -126,33 +126,45 @@ class GStreamerSource:
                 return
             self._pipeline.set_state(self._gst.State.PLAYING)
         last = time.monotonic()
+        failure: SourceError | None = None
         while not self._closed.is_set():
             sample = self._sink.emit("try-pull-sample", int(_POLL * self._gst.SECOND))
             if self._closed.is_set():
                 return
+            for report in self._reports():
+                if isinstance(report, Notice):
+                    yield report
+                else:
+                    failure = failure or report
             if sample is not None:
                 last = time.monotonic()
                 yield sample
-            warning = self._bus.pop_filtered(self._gst.MessageType.WARNING)
-            if warning is not None:
-                yield Notice("warning", f"GStreamer, {_describe(warning, warning.parse_warning())}")
-            if sample is not None:
-                continue  # frames that came before an error are given out before it is raised
-            self._raise_error()
-            if self._sink.get_property("eos"):
+            elif failure is not None:  # after the frames that came before it
+                raise failure
+            elif self._sink.get_property("eos"):
                 if self.live:
                     raise SourceError(self.name, "the pipeline ended", transient=True)
                 return
-            if self.live and time.monotonic() - last > self._silence_timeout:
+            elif self.live and time.monotonic() - last > self._silence_timeout:
                 reason = f"sent nothing for {self._silence_timeout:g} s"
                 raise SourceError(self.name, reason, transient=True)
 
+    def _reports(self) -> Iterator[Notice | SourceError]:
+        """What the pipeline reported since the last call, in GStreamer's own words."""
+        kinds = self._gst.MessageType
+        # One call for both kinds: it throws away the messages of other kinds that come before.
+        while (message := self._bus.pop_filtered(kinds.ERROR | kinds.WARNING)) is not None:
+            if message.type == kinds.WARNING:
+                words = _describe(message, message.parse_warning())
+                yield Notice("warning", f"GStreamer, {words}")
+            else:
+                words = _describe(message, message.parse_error())
+                yield SourceError(self.name, f"GStreamer, {words}", transient=self.live)
+
     def _raise_error(self) -> None:
-        """Raise what the pipeline reported, in GStreamer's own words."""
-        message = self._bus.pop_filtered(self._gst.MessageType.ERROR)
-        if message is not None:
-            reason = f"GStreamer, {_describe(message, message.parse_error())}"
-            raise SourceError(self.name, reason, transient=self.live)
+        for report in self._reports():
+            if isinstance(report, SourceError):
+                raise report
 
     def _running_time(self, sample: Any) -> float | None:
         pts = sample.get_buffer().pts
