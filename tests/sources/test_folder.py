@@ -46,7 +46,7 @@ def test_pictures_of_another_size_are_frames_of_another_size(folder):
     assert frames[6].pixels.shape == (300, 400, 3)
     assert frames[7].pixels.shape == (240, 320, 3)
     assert notice.kind == "size"
-    assert notice.message == "frame_006.png is 400 x 300, pictures before it 320 x 240"
+    assert notice.message == "400 x 300 from frame 6 on, 320 x 240 before"
 
 
 def test_a_folder_without_pictures_is_an_error(tmp_path):

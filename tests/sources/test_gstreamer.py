@@ -105,6 +105,18 @@ def test_an_error_in_the_middle_comes_after_the_frames_before_it():
     assert seen == list(range(9))
 
 
+def test_a_warning_is_said_in_gstreamers_words_and_ends_nothing():
+    from gi.repository import GLib, Gst
+
+    source = GStreamerSource(f"gst:videotestsrc num-buffers=3 ! {SIZE}")
+    error = GLib.Error.new_literal(Gst.StreamError.quark(), "A stream is not decoded.", 0)
+    source._bus.post(Gst.Message.new_warning(source._sink, error, "details"))
+    frames, (notice,) = read_all(source)
+    assert len(frames) == 3
+    assert notice.kind == "warning"
+    assert notice.message == "GStreamer, maclip_frames: A stream is not decoded."
+
+
 def test_a_live_pipeline_that_gives_nothing_is_lost_after_a_time_out():
     # The valve lets nothing through, as a camera without a signal.
     source = GStreamerSource(

@@ -12,7 +12,7 @@ import numpy as np
 
 from maclip_runtime.errors import PictureError, SourceError
 from maclip_runtime.images import list_pictures, read_frame
-from maclip_runtime.sources.source import Notice, Notices, SourceFrame, describe_size
+from maclip_runtime.sources.source import Notice, Notices, SourceFrame
 
 if TYPE_CHECKING:
     from maclip_runtime.sources.raw import RawFormat
@@ -42,7 +42,6 @@ class FolderSource:
     def __iter__(self) -> Iterator[SourceFrame | Notice]:
         rate = self.frame_rate or DEFAULT_RATE
         notices = Notices()
-        size: str | None = None
         for index, path in enumerate(self._paths):
             if self._closed.is_set():
                 return
@@ -51,10 +50,7 @@ class FolderSource:
             except PictureError as error:
                 yield Notice("damaged", f"{path.name}: {error.reason}")
                 continue
-            if size not in (None, describe_size(pixels)):
-                change = f"{path.name} is {describe_size(pixels)}, pictures before it {size}"
-                yield from notices.once("size", change)
-            size = describe_size(pixels)
+            yield from notices.follow_size(index, pixels)
             yield SourceFrame(index, index / rate, pixels, time.monotonic())
 
     def close(self) -> None:

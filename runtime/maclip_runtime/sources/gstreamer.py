@@ -22,7 +22,6 @@ from maclip_runtime.sources.source import (
     Notice,
     Notices,
     SourceFrame,
-    describe_size,
     hide_password,
 )
 from maclip_runtime.sources.timeline import Timeline
@@ -94,7 +93,6 @@ class GStreamerSource:
     def __iter__(self) -> Iterator[SourceFrame | Notice]:
         timeline = Timeline(live=self.live, frame_rate=self.frame_rate)
         notices = Notices()
-        size: str | None = None
         index = 0
         try:
             for item in self._samples():
@@ -104,10 +102,7 @@ class GStreamerSource:
                 arrived = time.monotonic()
                 pixels = self._pixels(item)
                 when = timeline.place(self._running_time(item), arrived)
-                if size not in (None, describe_size(pixels)):
-                    text = f"{describe_size(pixels)} from frame {index} on, {size} before"
-                    yield from notices.once("size", text)
-                size = describe_size(pixels)
+                yield from notices.follow_size(index, pixels)
                 yield SourceFrame(index, when, pixels, arrived)
                 index += 1
         finally:

@@ -126,10 +126,12 @@ class SourceReader:
             return self.poll()
 
     def stop(self) -> None:
-        """Make the thread end soon, without waiting for it."""
+        """Make the thread end soon, without waiting for it; of several readers, stop all, then close.
+
+        May be called from a signal handler.
+        """
         self._closed.set()
         with self._changed:
-            self._items.clear()
             source = self._source
             self._changed.notify_all()
         if source is not None:

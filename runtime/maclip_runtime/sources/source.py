@@ -76,10 +76,11 @@ class Source(Protocol):
 
 
 class Notices:
-    """Says each kind of notice once: `yield from notices.once(kind, message)`."""
+    """What there is to say about one source, each kind once: `yield from notices.once(...)`."""
 
     def __init__(self) -> None:
         self._said: set[NoticeKind] = set()
+        self._size: str | None = None
 
     def once(self, kind: NoticeKind, message: str) -> tuple[Notice, ...]:
         """The notice, or nothing if its kind was said before."""
@@ -88,11 +89,13 @@ class Notices:
         self._said.add(kind)
         return (Notice(kind, message),)
 
-
-def describe_size(pixels: Frame) -> str:
-    """`W x H`, as people write the size of a video."""
-    height, width = pixels.shape[:2]
-    return f"{width} x {height}"
+    def follow_size(self, index: int, pixels: Frame) -> tuple[Notice, ...]:
+        """A notice at the first frame that has another size than the frame before it."""
+        height, width = pixels.shape[:2]
+        before, self._size = self._size, f"{width} x {height}"
+        if before in (None, self._size):
+            return ()
+        return self.once("size", f"{self._size} from frame {index} on, {before} before")
 
 
 def hide_password(source: str) -> str:

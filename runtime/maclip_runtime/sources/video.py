@@ -16,7 +16,6 @@ from maclip_runtime.sources.source import (
     Notice,
     Notices,
     SourceFrame,
-    describe_size,
     hide_password,
 )
 from maclip_runtime.sources.timeline import Timeline
@@ -64,12 +63,13 @@ class VideoSource:
     ) -> None:
         """Open a file, an address or a device; SourceError says why that cannot be done.
 
-        `frame_rate` is for files that name none. A live source that sends nothing for
-        `silence_timeout` seconds is lost.
+        `frame_rate` places frames that have no times; by default it is the stream's own. A live
+        source that sends nothing for `silence_timeout` seconds is lost.
         """
         self.name = hide_password(source)
         self.live = is_camera(source)
         self._silence_timeout = silence_timeout
+        self._patience = _READ_POLL if self.live else silence_timeout  # of one read, in seconds
         self._closed = threading.Event()
         self._reading = threading.Lock()  # FFmpeg's contexts are freed only between two reads
         self._container = self._open(source)
@@ -102,13 +102,12 @@ class VideoSource:
             options = {"rtsp_transport": "tcp"}  # UDP loses packets, and many networks block it
         elif device:
             options = {"fflags": _NONBLOCK}
-        read_timeout = _READ_POLL if self.live else max(self._silence_timeout, OPEN_TIMEOUT)
         try:
             return av.open(
                 source,
                 format="v4l2" if device else None,
                 options=options,
-                timeout=(OPEN_TIMEOUT, read_timeout),
+                timeout=(OPEN_TIMEOUT, self._patience),
             )
         except av.FFmpegError as error:
             raise self._explain(error, device) from None
@@ -141,7 +140,6 @@ class VideoSource:
     def __iter__(self) -> Iterator[SourceFrame | Notice]:
         timeline = Timeline(live=self.live, frame_rate=self.frame_rate)
         converter = FrameConverter(self.name, self._codec, self._notices)
-        size: str | None = None
         index = 0
         try:
             for frame in self._decode():
@@ -157,10 +155,7 @@ class VideoSource:
                     yield from self._damaged(when, "a frame could be decoded only in part")
                 pixels = converter.convert(frame)
                 yield from converter.notices()
-                if size not in (None, describe_size(pixels)):
-                    text = f"{describe_size(pixels)} from frame {index} on, {size} before"
-                    yield from self._notices.once("size", text)
-                size = describe_size(pixels)
+                yield from self._notices.follow_size(index, pixels)
                 yield SourceFrame(index, when, pixels, arrived)
                 index += 1
             yield from self._missing_end(timeline.last)
@@ -215,9 +210,9 @@ class VideoSource:
                     read.damage = "a packet is cut off"
             except av.EOFError:
                 read.ended = True
-            except (av.error.ExitError, av.BlockingIOError) as error:
+            except (av.error.ExitError, av.BlockingIOError):
                 if not self.live:  # a camera is asked again, a server of files is not
-                    read.ended, read.damage = True, error.strerror
+                    read.ended, read.damage = True, f"no data for {self._patience:.0f} s"
             except av.FFmpegError as error:
                 read.damage = error.strerror or str(error)
                 # Bad data are passed over; a connection or device that failed has no more.
