@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 
 import numpy as np
@@ -179,6 +181,32 @@ def test_pauses_start_again_once_frames_came():
         sources[2].send(0.0)
         assert pauses == [1, 1]
         assert reader.up
+
+
+def test_a_lost_connection_is_freed_before_the_next_is_made():
+    """PyAV's objects hold each other in cycles, which Python would leave lying for a long time."""
+    held = []
+    freed = []
+
+    def connect():
+        source = ScriptedSource()
+        source.itself = source
+        source.script.put(lost())
+        held.append(weakref.ref(source))
+        return source
+
+    def pause(_):
+        freed.append(held[-1]() is None)
+        return len(freed) == 3
+
+    gc.disable()
+    try:
+        reader = SourceReader("cycles", connect, pause=pause)
+        wait_for_end_of("read cycles")
+    finally:
+        gc.enable()
+    assert freed == [True, True, True]
+    reader.close()
 
 
 def test_index_and_time_go_on_over_a_reconnect():

@@ -6,6 +6,7 @@ else each frame is kept, and the reader waits. A lost camera is tried again with
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import deque
@@ -162,7 +163,12 @@ class SourceReader:
                     self._lose(failure.reason)
                 else:
                     before = self._next_index
-                    if not self._read(source):
+                    lost = self._read(source)
+                    # PyAV's containers and streams hold each other: without a collection, decoders
+                    # of tens of megabytes would pile up until Python happens to look for cycles.
+                    del source
+                    gc.collect()
+                    if not lost:
                         return
                     if self._next_index > before:  # it did send frames
                         pauses = _growing_pauses()
