@@ -11,28 +11,22 @@ import threading
 import av
 import numpy as np
 import pytest
+from colour_formula import convert_exactly
 from footage import read_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maclip_runtime.errors import UsageError
-from maclip_runtime.sources.colour import LUMA_WEIGHTS
-from maclip_runtime.sources.raw import PIXEL_FORMATS, RawFormat, RawSource
+from maclip_runtime.sources.raw import RawFormat, RawSource
 from maclip_runtime.sources.select import open_source
+from maclip_runtime.vocabulary import PIXEL_FORMATS
 
 # Fixed point with 5 bits: two or three terms, each off by at most 1/64, and the rounding of the sum.
 FIXED_POINT_ERROR = 1
 
 
 def formula(luma, blue, red, matrix="bt601", value_range="limited"):
-    """BT.601 and 709 in floating point; chroma at luma's size."""
-    kr, kb = LUMA_WEIGHTS[matrix]
-    limited = value_range == "limited"
-    y = (luma - 16.0) / 219 if limited else luma / 255
-    cb, cr = ((c - 128.0) / (224 if limited else 255) for c in (blue, red))
-    r, b = y + 2 * (1 - kr) * cr, y + 2 * (1 - kb) * cb
-    g = (y - kr * r - kb * b) / (1 - kr - kb)
-    return np.rint(np.clip(np.stack([r, g, b], axis=-1) * 255, 0, 255))
+    return np.rint(convert_exactly(luma, blue, red, matrix, value_range))
 
 
 def read(raw_format, *frames, frame_rate=25.0):
@@ -161,6 +155,8 @@ def test_times_are_those_of_arrival_without_a_frame_rate():
         ({"height": 0, "width": 4}, "at least 1"),
         ({"height": 4, "width": 4, "pixel_format": "rgb"}, "rgb24"),
         ({"height": 4, "width": 4, "stride": 11}, "too small"),
+        ({"height": 4, "width": 4, "matrix": "rec709"}, "bt709"),
+        ({"height": 4, "width": 4, "value_range": "tv"}, "limited"),
     ],
 )
 def test_a_format_that_cannot_be_is_refused(settings, says):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import av
 import numpy as np
 import pytest
+from colour_formula import convert_exactly
 
-from maclip_runtime.sources.colour import LUMA_WEIGHTS, assume_matrix
+from maclip_runtime.sources.colour import assume_matrix
 from maclip_runtime.sources.source import Notices
 from maclip_runtime.sources.video_frame import FrameConverter
 
@@ -32,17 +33,9 @@ def planes(width=320, height=240):
 
 
 def formula(luma, blue, red, matrix, full):
-    """BT.601, 709 and 2020 in floating point, as the recommendations write them."""
-    kr, kb = LUMA_WEIGHTS[matrix]
-    y = luma / 255 if full else (luma - 16.0) / 219
-    cb, cr = (
-        (np.repeat(np.repeat(c, 2, 0), 2, 1)[: luma.shape[0]] - 128.0) / (255 if full else 224)
-        for c in (blue, red)
-    )
-    r = y + 2 * (1 - kr) * cr
-    b = y + 2 * (1 - kb) * cb
-    g = (y - kr * r - kb * b) / (1 - kr - kb)
-    return np.clip(np.stack([r, g, b], axis=-1) * 255, 0, 255)
+    """The formula for 4:2:0, whose chroma is repeated."""
+    large = (chroma.repeat(2, axis=0).repeat(2, axis=1) for chroma in (blue, red))
+    return convert_exactly(luma, *large, matrix, "full" if full else "limited")
 
 
 def video_frame(luma, blue, red, *, colorspace, color_range, pixel_format="yuv420p"):

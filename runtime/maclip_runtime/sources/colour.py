@@ -8,20 +8,15 @@ uses 0 to 255.
 from __future__ import annotations
 
 from functools import cache
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maclip_runtime.views import Frame
-
-Matrix = Literal["bt601", "bt709", "bt2020"]
-MATRICES: tuple[Matrix, ...] = ("bt601", "bt709", "bt2020")
-Range = Literal["limited", "full"]
-RANGES: tuple[Range, ...] = ("limited", "full")
+from maclip_runtime.method.pixels import Frame
+from maclip_runtime.vocabulary import ColourMatrix, ColourRange
 
 # Weights of red and blue in luma: BT.601-7 (2.5.1), BT.709-6 (3.2), BT.2020-2 (table 4).
-LUMA_WEIGHTS: dict[Matrix, tuple[float, float]] = {
+LUMA_WEIGHTS: dict[ColourMatrix, tuple[float, float]] = {
     "bt601": (0.299, 0.114),
     "bt709": (0.2126, 0.0722),
     "bt2020": (0.2627, 0.0593),
@@ -31,7 +26,7 @@ _FRACTION_BITS = 5  # of int16: luma and chroma terms together stay below 2^15 /
 _STRIP = 64  # rows at a time: a strip's planes stay in the processor's cache
 
 
-def assume_matrix(width: int, height: int) -> Matrix:
+def assume_matrix(width: int, height: int) -> ColourMatrix:
     """The matrix of a stream that names none: BT.709 for high definition, as video players do.
 
     High definition begins at 1280 columns or above 576 lines, where BT.601's formats end.
@@ -43,8 +38,8 @@ def convert_yuv(
     luma: NDArray[np.uint8],
     chroma_blue: NDArray[np.uint8],
     chroma_red: NDArray[np.uint8],
-    matrix: Matrix,
-    value_range: Range,
+    matrix: ColourMatrix,
+    value_range: ColourRange,
 ) -> Frame:
     """YCbCr to RGB: luma `[H, W]`, chroma `[ceil(H / v), ceil(W / 2)]` with v 1 (4:2:2) or 2 (4:2:0).
 
@@ -75,7 +70,7 @@ def convert_yuv(
     return frame
 
 
-def convert_gray(luma: NDArray[np.uint8], value_range: Range) -> Frame:
+def convert_gray(luma: NDArray[np.uint8], value_range: ColourRange) -> Frame:
     """Gray `[H, W]` to RGB; limited range is stretched to 0..255."""
     if value_range == "limited":
         stretched = np.rint((np.arange(256) - 16.0) * (255 / 219))
@@ -84,7 +79,7 @@ def convert_gray(luma: NDArray[np.uint8], value_range: Range) -> Frame:
 
 
 @cache
-def _tables(matrix: Matrix, value_range: Range) -> dict[str, NDArray[np.int16]]:
+def _tables(matrix: ColourMatrix, value_range: ColourRange) -> dict[str, NDArray[np.int16]]:
     """What each luma and chroma value adds to each colour, in 1/32; luma's holds the rounding half."""
     red, blue = LUMA_WEIGHTS[matrix]
     green = 1 - red - blue

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maclip_runtime.errors import PictureError, SourceError
-from maclip_runtime.images import list_pictures, read_frame
+from maclip_runtime.sources.paths import list_pictures
+from maclip_runtime.sources.pictures import read_frame
 from maclip_runtime.sources.source import Notice, Notices, SourceFrame
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maclip_runtime.errors import SourceError
+from maclip_runtime.method.pixels import Frame
 from maclip_runtime.sources.source import (
     SILENCE_TIMEOUT,
     Notice,
@@ -25,7 +26,6 @@ from maclip_runtime.sources.source import (
     hide_password,
 )
 from maclip_runtime.sources.timeline import Timeline
-from maclip_runtime.views import Frame
 
 if TYPE_CHECKING:
     from maclip_runtime.sources.raw import RawFormat

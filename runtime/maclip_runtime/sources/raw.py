@@ -6,27 +6,30 @@ import select
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maclip_runtime.errors import SourceError, UsageError
+from maclip_runtime.method.pixels import Frame
 from maclip_runtime.sources.colour import (
-    Matrix,
-    Range,
     assume_matrix,
     convert_gray,
     convert_yuv,
 )
 from maclip_runtime.sources.source import Notice, SourceFrame
 from maclip_runtime.sources.timeline import Timeline
-from maclip_runtime.views import Frame
-
-PixelFormat = Literal["rgb24", "bgr24", "nv12", "yuyv422", "gray8"]
-PIXEL_FORMATS: tuple[PixelFormat, ...] = ("rgb24", "bgr24", "nv12", "yuyv422", "gray8")
+from maclip_runtime.vocabulary import (
+    COLOUR_MATRICES,
+    COLOUR_RANGES,
+    PIXEL_FORMATS,
+    ColourMatrix,
+    ColourRange,
+    PixelFormat,
+)
 
 _CLOSE_POLL_MS = 100  # how often a read that waits for data looks whether it was closed
 
@@ -44,15 +47,15 @@ class RawFormat:
     width: int
     pixel_format: PixelFormat = "rgb24"
     stride: int | None = None
-    matrix: Matrix | None = None
-    value_range: Range | None = None
+    matrix: ColourMatrix | None = None
+    value_range: ColourRange | None = None
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
             raise UsageError(f"raw frames of {self.height} x {self.width}: sizes are at least 1")
-        if self.pixel_format not in PIXEL_FORMATS:
-            known = ", ".join(PIXEL_FORMATS)
-            raise UsageError(f"unknown pixel format {self.pixel_format!r}; use one of {known}")
+        _check("pixel format", self.pixel_format, PIXEL_FORMATS)
+        _check("matrix", self.matrix or COLOUR_MATRICES[0], COLOUR_MATRICES)
+        _check("range", self.value_range or COLOUR_RANGES[0], COLOUR_RANGES)
         if self.stride is not None and self.stride < self.row_bytes:
             raise UsageError(
                 f"a stride of {self.stride} bytes is too small: a row of {self.width} pixels in "
@@ -190,6 +193,11 @@ def open_raw(
     if sys.stdin is None or sys.stdin.isatty():
         raise SourceError(source, "nothing is piped into stdin")
     return RawSource(source, sys.stdin.buffer, raw_format, frame_rate)
+
+
+def _check(what: str, word: str, known: Sequence[str]) -> None:
+    if word not in known:
+        raise UsageError(f"unknown {what} {word!r}; use one of {', '.join(known)}")
 
 
 def _poll_for(stream: BinaryIO) -> select.poll | None:

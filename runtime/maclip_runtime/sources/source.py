@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from maclip_runtime.views import Frame
+from maclip_runtime.method.pixels import Frame
 
 NoticeKind = Literal[
     "damaged",  # packets or pictures that could not be decoded, or only in part

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maclip_runtime.errors import SourceError
-from maclip_runtime.sources.colour import Matrix, assume_matrix, convert_gray
+from maclip_runtime.method.pixels import Frame
+from maclip_runtime.sources.colour import assume_matrix, convert_gray
 from maclip_runtime.sources.source import Notice, Notices
-from maclip_runtime.views import Frame
+from maclip_runtime.vocabulary import ColourMatrix
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 # FFmpeg's numbers (AVColorSpace, from ITU-T H.273) for the matrices that libswscale converts. The
 # two names of BT.601, 5 and 6, are one matrix.
 _SWSCALE_MATRIX = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
-_ASSUMED: dict[Matrix, int] = {"bt709": 1, "bt601": 5, "bt2020": 9}
+_ASSUMED: dict[ColourMatrix, int] = {"bt709": 1, "bt601": 5, "bt2020": 9}
 _RGB, _UNSPECIFIED, _RESERVED = 0, 2, 3
 _LIMITED, _FULL = 1, 2  # AVColorRange; 0 is unspecified
 # Gray without a word on its range is full in images and from devices, but limited by these standards.
