@@ -13,9 +13,9 @@ from footage import read_all, wait_for_end_of
 
 from maclip_runtime.errors import SourceError
 from maclip_runtime.sources.gstreamer import GStreamerSource
-from maclip_runtime.sources.reader import Ended, Lost, read_source
+from maclip_runtime.sources.reader import read_source
 from maclip_runtime.sources.select import open_source
-from maclip_runtime.sources.source import SourceFrame
+from maclip_runtime.sources.source import Ended, Lost, SourceFrame
 
 # In its own environment nothing is skipped: there its absence is a failure.
 pytestmark = pytest.mark.skipif(

@@ -16,14 +16,11 @@ from footage import FRAMES, RATE, index_of, wait_for_end_of
 from maclip_runtime.errors import MaclipError, SourceError, UsageError
 from maclip_runtime.sources.reader import (
     READ_AHEAD,
-    Ended,
-    Lost,
-    Reconnected,
     SourceReader,
     read_in_turns,
     read_source,
 )
-from maclip_runtime.sources.source import Notice, SourceFrame
+from maclip_runtime.sources.source import Ended, Lost, Notice, Reconnected, SourceFrame
 
 PIXELS = np.zeros((2, 2, 3), np.uint8)
 END = object()
@@ -221,6 +218,29 @@ def test_index_and_time_go_on_over_a_reconnect():
         assert [type(item) for item in items] == [Lost, Reconnected, SourceFrame]
         assert (before.index, items[2].index) == (1, 2)
         assert items[2].time > 0
+
+
+def test_times_do_not_go_back_at_a_reconnect():
+    """A camera may send what it has buffered faster than it plays."""
+    first, second = ScriptedSource(), ScriptedSource()
+    connections = iter([first, second])
+    with SourceReader("camera", lambda: next(connections), pause=lambda _: False) as reader:
+        first.send(0.0, 4000.0)
+        before = reader.take(timeout=60)
+        first.script.put(lost())
+        second.send(0.0)
+        after = [reader.take(timeout=60) for _ in range(3)][-1]
+        assert after.time >= before.time == 4000.0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_defect_in_a_source_is_no_quiet_end():
+    def connect():
+        raise ZeroDivisionError
+
+    with SourceReader("camera", connect) as reader:
+        ended = reader.take(timeout=60)
+    assert str(ended.error) == "camera: reading it failed unexpectedly"
 
 
 def test_a_notice_is_not_said_again_after_a_reconnect():

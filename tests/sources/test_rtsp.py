@@ -6,9 +6,9 @@ import pytest
 from footage import wait_for_end_of
 
 from maclip_runtime.errors import SourceError
-from maclip_runtime.sources.reader import Lost, Reconnected, SourceReader
+from maclip_runtime.sources.reader import SourceReader
 from maclip_runtime.sources.select import open_source
-from maclip_runtime.sources.source import SourceFrame, hide_password
+from maclip_runtime.sources.source import Lost, Reconnected, SourceFrame, hide_password
 from maclip_runtime.sources.video import VideoSource
 
 PATIENCE = 120  # seconds that a test waits before it is certain that nothing comes

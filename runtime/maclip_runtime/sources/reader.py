@@ -11,15 +11,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from maclip_runtime.errors import MaclipError, SourceError
 from maclip_runtime.sources.raw import RawFormat
 from maclip_runtime.sources.select import open_source
 from maclip_runtime.sources.source import (
+    Ended,
+    Item,
+    Lost,
     Notice,
     NoticeKind,
+    Reconnected,
     Source,
     SourceFrame,
     hide_password,
@@ -30,30 +34,6 @@ READ_AHEAD = (
 )
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between two attempts to reconnect
 _JOIN_TIMEOUT = 1.0
-
-
-@dataclass(frozen=True)
-class Lost:
-    """A camera's connection is gone, or could not be made at first; it is being tried again."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Reconnected:
-    """A lost camera sends again; `after`: seconds since it was lost."""
-
-    after: float
-
-
-@dataclass(frozen=True)
-class Ended:
-    """There is nothing more: the end of the data, or the error that ended it."""
-
-    error: MaclipError | None
-
-
-Item = SourceFrame | Notice | Lost | Reconnected | Ended
 
 
 class SourceReader:
@@ -95,6 +75,7 @@ class SourceReader:
         self._lost_at: float | None = None
         self._first_arrival: float | None = None
         self._next_index = 0
+        self._last_time = 0.0
         self._thread = threading.Thread(target=self._run, name=f"read {name}", daemon=True)
         self._thread.start()
 
@@ -151,29 +132,11 @@ class SourceReader:
         self.close()
 
     def _run(self) -> None:
-        error: MaclipError | None = None
-        pauses = _growing_pauses()
+        # What a defect of ours would leave behind; Python prints its traceback.
+        error: MaclipError | None = SourceError(self.name, "reading it failed unexpectedly")
         try:
-            while not self._closed.is_set():
-                try:
-                    source = self._connect()
-                except SourceError as failure:
-                    if not (failure.transient or self._first_arrival is not None):
-                        raise
-                    self._lose(failure.reason)
-                else:
-                    before = self._next_index
-                    lost = self._read(source)
-                    # PyAV's containers and streams hold each other: without a collection, decoders
-                    # of tens of megabytes would pile up until Python happens to look for cycles.
-                    del source
-                    gc.collect()
-                    if not lost:
-                        return
-                    if self._next_index > before:  # it did send frames
-                        pauses = _growing_pauses()
-                if self._pause(next(pauses)):
-                    return
+            self._read_connections()
+            error = None
         except MaclipError as failure:
             error = failure
         finally:
@@ -181,6 +144,30 @@ class SourceReader:
             with self._changed:
                 self._ended = True
                 self._put(Ended(error))
+
+    def _read_connections(self) -> None:
+        """Read the source to its end; a camera, connected again and again, until it is closed."""
+        pauses = _growing_pauses()
+        while not self._closed.is_set():
+            try:
+                source = self._connect()
+            except SourceError as failure:
+                if not (failure.transient or self._first_arrival is not None):
+                    raise
+                self._lose(failure.reason)
+            else:
+                before = self._next_index
+                lost = self._read(source)
+                # PyAV's containers and streams hold each other: without a collection, decoders of
+                # tens of megabytes would pile up until Python happens to look for cycles.
+                del source
+                gc.collect()
+                if not lost:
+                    return
+                if self._next_index > before:  # it did send frames
+                    pauses = _growing_pauses()
+            if self._pause(next(pauses)):
+                return
 
     def _read(self, source: Source) -> bool:
         """Read a source that was opened to its end: whether it is lost, and to be opened again."""
@@ -217,13 +204,14 @@ class SourceReader:
                 if self._first_arrival is None:
                     self._first_arrival = item.arrived
                 else:
-                    first_time = item.arrived - self._first_arrival
+                    first_time = max(item.arrived - self._first_arrival, self._last_time)
                 self._arrive()
             if newest_only and not source.live:
                 self._closed.wait(max(0.0, started + item.time - time.monotonic()))
             index = first_index + item.index
             self._next_index = index + 1
-            frame = replace(item, index=index, time=first_time + item.time)
+            self._last_time = first_time + item.time
+            frame = replace(item, index=index, time=self._last_time)
             self._put_frame(frame, newest_only)
 
     def _put(self, item: Item) -> None:

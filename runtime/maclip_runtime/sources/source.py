@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from maclip_runtime.errors import MaclipError
 from maclip_runtime.method.pixels import Frame
 
 NoticeKind = Literal[
@@ -47,6 +48,31 @@ class Notice:
 
     kind: NoticeKind
     message: str
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A camera's connection is gone, or could not be made at first; it is being tried again."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Reconnected:
+    """A lost camera sends again; `after`: seconds since it was lost."""
+
+    after: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """There is nothing more: the end of the data, or the error that ended it."""
+
+    error: MaclipError | None
+
+
+Item = SourceFrame | Notice | Lost | Reconnected | Ended
+"""What a `SourceReader` gives; a source by itself gives frames and notices."""
 
 
 class Source(Protocol):
