@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from maclip_runtime.errors import UsageError
-from maclip_runtime.gate.gate import GateError, parse_gate, read_gate, write_gate
+from maclip_runtime.errors import GateError, UsageError
+from maclip_runtime.gate.gate import parse_gate, read_gate, write_gate
 from maclip_runtime.gate.making import make_gate
 from maclip_runtime.gate.settings import GateSettings
 

@@ -22,7 +22,7 @@ from maclip_runtime.cli.options import (
     ThreadsOption,
     ViewsOption,
 )
-from maclip_runtime.cli.passing import open_bar
+from maclip_runtime.cli.requirement import open_requirement
 from maclip_runtime.cli.scoring import (
     DEMO_NOTE,
     check_folder,
@@ -77,11 +77,11 @@ def report(
         exif_orientation=exif_orientation,
     )
     check_quantity(scorer, show)
-    bar = open_bar(scorer, min_score, gate)
+    required = open_requirement(scorer, min_score, gate)
     found = list(find_pictures(paths, recursive=recursive))
     failures = below = 0
     note = DEMO_NOTE if scorer.bundle.manifest.weights.demo else None
-    quantity, threshold = (bar.quantity, bar.threshold) if bar else ("score", None)
+    quantity, threshold = (required.quantity, required.threshold) if required else ("score", None)
     with PictureReport(
         describe_settings(scorer), quantity=quantity, threshold=threshold, note=note
     ) as page:
@@ -97,7 +97,7 @@ def report(
                 # Scores come without their frames; reading one again is a small part of scoring it.
                 frame = read_frame(result.path, exif_orientation=exif_orientation)
                 page.add(to_record(result), frame, quality_map)
-                below += bar is not None and not bar.passes(result)
+                below += required is not None and not required.is_met(result)
                 advance(Path(result.path).name)
         page.write(output)
     tell(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {len(found) - failures} pictures")

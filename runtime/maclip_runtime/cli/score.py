@@ -25,7 +25,7 @@ from maclip_runtime.cli.options import (
     ThreadsOption,
     ViewsOption,
 )
-from maclip_runtime.cli.passing import open_bar
+from maclip_runtime.cli.requirement import open_requirement
 from maclip_runtime.cli.scoring import check_folder, open_scorer
 from maclip_runtime.errors import PictureError, UsageError
 from maclip_runtime.files import open_whole
@@ -71,7 +71,7 @@ def score(
         threads=threads,
         exif_orientation=exif_orientation,
     )
-    bar = open_bar(scorer, min_score, gate)
+    required = open_requirement(scorer, min_score, gate)
     found = list(find_pictures(paths, recursive=recursive))
     failures = below = 0
 
@@ -86,9 +86,9 @@ def score(
             elif result.enlarged:
                 note = "smaller than a view, so it was enlarged: outside the published method"
                 tell(f"{result.path}: {result.width} x {result.height} is {note}")
-            if bar is not None and isinstance(result, Score) and not bar.passes(result):
+            if required and isinstance(result, Score) and not required.is_met(result):
                 below += 1
-                tell(bar.describe(result))
+                tell(required.describe_miss(result))
             path = result.picture if isinstance(result, PictureError) else result.path
             advance(Path(path).name)
             yield result

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from maclip_runtime.bundle.parsing import parse
-from maclip_runtime.errors import BundleError, MaclipError, UsageError
+from maclip_runtime.errors import BundleError, GateError, UsageError
 from maclip_runtime.files import write_whole
 from maclip_runtime.gate.settings import GateSettings
 from maclip_runtime.method.ranges import Range
@@ -20,10 +19,6 @@ Interval = tuple[float, float]
 _Part = Annotated[float, Range(0, 1)]
 _Count = Annotated[int, Range(1)]
 _REMEDY = "make the gate again with maclip gate"
-
-
-class GateError(MaclipError):
-    """A gate file that is missing, damaged, or made for other settings than those in use."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +63,6 @@ class Gate:
     warnings: tuple[str, ...] = ()
     created_by: str = f"maclip-edge {__version__}"
     schema: Literal[1] = 1
-
-    def passes(self, values: Mapping[str, float]) -> bool:
-        """Whether a picture with these values, by quantity, passes; a value that is no number does not."""
-        return values[self.quantity] >= self.threshold
 
     def check_settings(self, settings: GateSettings) -> None:
         """Raise GateError, naming what differs, unless scores with `settings` can be held to this gate."""

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maclip_runtime.method.geometry import ViewGeometry
-
-Floats = NDArray[np.float32]
+from maclip_runtime.method.pixels import Floats
 
 
 @dataclass(frozen=True)

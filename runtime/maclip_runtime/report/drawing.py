@@ -34,8 +34,11 @@ def load_font(size: int) -> Font:
 
 
 def clean_text(text: str, most: int = 90) -> str:
-    """Text that any of Pillow's fonts can draw on one line, its middle left out where it is too long."""
-    shown = "".join(c if c.isprintable() and c.isascii() else "?" for c in text)
+    """Text that any of Pillow's fonts can draw on one line, its middle left out where it is too long.
+
+    The bitmap font has Latin-1 and fails at anything else.
+    """
+    shown = "".join(c if c.isprintable() and ord(c) < 256 else "?" for c in text)
     if len(shown) <= most:
         return shown
     return shown[: most // 3] + "..." + shown[-(most - most // 3 - 3) :]

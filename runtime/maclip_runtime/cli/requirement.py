@@ -1,4 +1,4 @@
-"""The bar that pictures must reach: --min-score, or a gate file."""
+"""What pictures are required to reach: --min-score, or a gate file."""
 
 from __future__ import annotations
 
@@ -14,26 +14,28 @@ from maclip_runtime.scorer import Scorer
 
 
 @dataclass(frozen=True)
-class Bar:
-    """A picture passes where `quantity` is at least `threshold`."""
+class Requirement:
+    """Pictures are required to have a `quantity` of at least `threshold`."""
 
     quantity: str
     threshold: float
 
-    def passes(self, score: Score) -> bool:
-        """Whether a picture passes; a value that is no number does not."""
+    def is_met(self, score: Score) -> bool:
+        """Whether a picture meets it; a value that is no number does not."""
         return score.quantities[self.quantity] >= self.threshold
 
-    def describe(self, score: Score) -> str:
-        """What is wrong with a picture that does not pass."""
+    def describe_miss(self, score: Score) -> str:
+        """What a picture lacks that does not meet it."""
         value = score.quantities[self.quantity]
         return f"{score.path}: {self.quantity} {value:.4f} is below {self.threshold:.4f}"
 
 
-def open_bar(scorer: Scorer, min_score: float | None, gate: Path | None) -> Bar | None:
-    """The bar that the options ask for, if they do; MaclipError if it cannot be held to these scores."""
+def open_requirement(
+    scorer: Scorer, min_score: float | None, gate: Path | None
+) -> Requirement | None:
+    """What the options require, if they do; MaclipError if these scores cannot be held to it."""
     if gate is None:
-        return None if min_score is None else Bar("score", min_score)
+        return None if min_score is None else Requirement("score", min_score)
     if min_score is not None:
         raise UsageError("give --min-score or --gate, not both")
     opened, settings = read_gate(gate), find_settings(scorer)
@@ -43,4 +45,4 @@ def open_bar(scorer: Scorer, min_score: float | None, gate: Path | None) -> Bar 
             f"{gate}: made in {opened.settings.precision}, and this is {settings.precision}: scores "
             "near the threshold may fall on its other side"
         )
-    return Bar(opened.quantity, opened.threshold)
+    return Requirement(opened.quantity, opened.threshold)
