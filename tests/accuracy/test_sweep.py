@@ -12,15 +12,15 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-import sweep
+from benchmarks.accuracy import sweep
+from benchmarks.accuracy.evaluation import score_dataset
+from benchmarks.accuracy.grids import PUBLISHED_SETTING, collect_views, sweep_bases, sweep_shape
+from benchmarks.accuracy.head import load_head
+from benchmarks.accuracy.options import DatasetName
+from benchmarks.accuracy.readers import ReadOptions, read_dataset
 from conftest import ScorerOf
-from evaluation import score_dataset
-from judging import Judge
 from maclip_runtime.errors import UsageError
 from maclip_runtime.head import HeadConstants
-from options import DatasetName
-from readers import ReadOptions, read_dataset
-from sweeping import PUBLISHED_SETTING, collect_views, sweep_bases, sweep_shape
 
 Miniature = Callable[[str], Path]
 
@@ -35,10 +35,8 @@ def test_grid_is_what_the_benchmark_measures(
     for row, lam in enumerate(lambdas):
         for column, alpha in enumerate(alphas):
             constants = replace(PUBLISHED_SETTING, boxcox_lambda=lam, alpha=alpha)
-            judge = Judge(
-                scorer.bundle.load_prompts(), scorer.bundle.manifest.method.logit_scale, constants
-            )
-            scored = score_dataset(data, scorer, judge, feature_folder)
+            head = load_head(scorer.bundle, constants)
+            scored = score_dataset(data, scorer, head, feature_folder)
             srcc = -stats.spearmanr(scored.cues["score"], scored.opinions).statistic  # DMOS
             assert grid.srcc[row, column] == pytest.approx(srcc)
     assert grid.published == (1, 1)
