@@ -13,8 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from maclip_runtime.bundle.manifest import Weights
 from maclip_runtime.errors import UsageError
-from maclip_runtime.manifest import Weights
 
 if TYPE_CHECKING:  # a device that the GPU benchmark runs on need not have matplotlib
     from matplotlib.figure import Figure

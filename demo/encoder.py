@@ -84,7 +84,7 @@ def measure_cues(features: Tensor, prompts: Tensor, logit_scale: Tensor) -> Cues
     """The published head, differentiable. features: [V, D], unnormalised; prompts: [5, 2, D]."""
     logits = compare_prompts(features, prompts, logit_scale)
     similarity = measure_similarity(logits)
-    magnitude = measure_magnitude(features, PUBLISHED_CONSTANTS.boxcox_lambda)
+    magnitude = measure_magnitude(features, PUBLISHED_CONSTANTS.magnitude.boxcox_lambda)
     score = fuse_cues(similarity, magnitude, PUBLISHED_CONSTANTS)
     return Cues(logits[..., 0] - logits[..., 1], similarity, magnitude, score)
 

@@ -21,7 +21,7 @@ from ladders import TRAINED_KINDS
 from maclip_export.distortions import KINDS
 from maclip_export.quality.frames import limit_side
 from maclip_export.quality.ladders import Values, correlate_severity, make_ladder
-from maclip_runtime.views import Frame
+from maclip_runtime.method.pixels import Frame
 from pictures import CACHE, load_pictures, share_textured
 
 matplotlib.use("Agg")

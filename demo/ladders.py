@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from maclip_export.distortions import distort
 from maclip_export.quality.frames import limit_side
-from maclip_runtime.views import Frame, ViewGeometry, make_global_view
+from maclip_runtime.method.geometry import ViewGeometry
+from maclip_runtime.method.pixels import Frame, resize_to_view
 from pictures import MINIMUM_TEXTURE, WINDOW, load_pictures, measure_texture
 from procedural import draw_leaves
 
@@ -103,7 +104,7 @@ def _make_ladder(seed: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.f
         for place, (y, x) in enumerate(corners):
             views[level, place] = frame[y : y + WINDOW, x : x + WINDOW]
         if with_global:
-            views[level, -1] = np.rint(make_global_view(frame, _UNSCALED) * 255)
+            views[level, -1] = np.rint(resize_to_view(frame, _UNSCALED) * 255)
     return views, quality
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from maclip_export.quality.frames import limit_side
-from maclip_runtime.views import Frame
+from maclip_runtime.method.pixels import Frame
 
 Split = Literal["train", "held-out"]
 CACHE = Path.home() / ".cache" / "maclip-demo-pictures"

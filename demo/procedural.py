@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from maclip_runtime.views import Frame
+from maclip_runtime.method.pixels import Frame
 
 _OVERSAMPLE = 2  # drawn twice as large and shrunk, so that edges are antialiased
 

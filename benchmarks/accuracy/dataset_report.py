@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.accuracy.correlations import Agreement, Estimate
 from benchmarks.accuracy.evaluation import Scored
-from benchmarks.accuracy.head import CUE_TITLES, CUES
+from benchmarks.accuracy.head import CUE_TITLES, CUES, list_constants
 from benchmarks.accuracy.provenance import (
     describe_bundle,
     describe_constants,
@@ -21,7 +21,7 @@ from benchmarks.accuracy.published_figures import PUBLISHED
 from benchmarks.accuracy.readers import Dataset
 from benchmarks.report import Content, Rows, format_number, format_table, make_figure, write_files
 from maclip_runtime import Scorer
-from maclip_runtime.head import HeadConstants
+from maclip_runtime.method.head import Head
 
 _SHOWN_FAILURES = 10
 
@@ -32,7 +32,7 @@ class Report:
 
     dataset: Dataset
     scorer: Scorer
-    constants: HeadConstants
+    constants: Head
     scored: Scored
     agreements: dict[str, Agreement]
     resamples: int
@@ -69,7 +69,7 @@ class Report:
             "scale": asdict(self.dataset.scale),
             "notes": list(self.dataset.notes),
             **describe_bundle(self.scorer),
-            "constants": asdict(self.constants),
+            "constants": list_constants(self.constants),
             "pictures": len(self.scored.pictures),
             "contents": len({picture.content for picture in self.scored.pictures}),
             "encoded": self.scored.encoded,

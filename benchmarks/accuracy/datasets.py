@@ -8,7 +8,6 @@ scores.csv and scatter.png go to the output folder. A run that was stopped goes 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -17,7 +16,7 @@ from benchmarks.accuracy import options as opt
 from benchmarks.accuracy.dataset_report import Report
 from benchmarks.accuracy.evaluation import compare_cues, score_dataset
 from benchmarks.accuracy.feature_cache import DEFAULT_CACHE
-from benchmarks.accuracy.head import load_head
+from benchmarks.accuracy.head import load_head, replace_constants
 from benchmarks.accuracy.readers import ReadOptions
 from benchmarks.console import run_script
 from benchmarks.options import BundleOption, EngineOption, ThreadsOption
@@ -51,14 +50,13 @@ def main(
     """Correlate a bundle's scores with a dataset's opinion scores."""
     reading = ReadOptions(split, labels, lower_is_better)
     data, scorer = opt.open_dataset(dataset, root, reading, bundle, preset, engine, threads)
-    given = {
-        "boxcox_lambda": boxcox_lambda,
-        "alpha": alpha,
-        "similarity_base": similarity_base,
-        "magnitude_base": magnitude_base,
-    }
-    standard = scorer.bundle.manifest.method.head
-    constants = replace(standard, **{k: v for k, v in given.items() if v is not None})
+    constants = replace_constants(
+        scorer.bundle.manifest.method.head,
+        boxcox_lambda=boxcox_lambda,
+        alpha=alpha,
+        similarity_base=similarity_base,
+        magnitude_base=magnitude_base,
+    )
     scored = score_dataset(data, scorer, load_head(scorer.bundle, constants), cache)
     agreements = compare_cues(scored, data, resamples=resamples, seed=seed)
     report = Report(data, scorer, constants, scored, agreements, resamples, seed)

@@ -11,7 +11,9 @@ from benchmarks.accuracy.feature_cache import Encoded, FeatureCache, PictureHash
 from benchmarks.accuracy.read_ahead import map_ahead
 from benchmarks.console import track
 from maclip_runtime import PictureError, Scorer
-from maclip_runtime.images import Picture, PreparedFrame
+from maclip_runtime.errors import FrameError
+from maclip_runtime.sources.pictures import Picture, describe_picture
+from maclip_runtime.sources.preparation import PreparedFrame
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ Source = Callable[[], tuple[str, Picture]]
 class _Ready:
     """A picture looked up, and decoded if it was not in the cache."""
 
+    name: str
     content: str
     cached: Encoded | None
     prepared: PreparedFrame | None
@@ -66,7 +69,8 @@ def encode_sources(scorer: Scorer, root: Path, sources: Sequence[Source]) -> Ite
         try:
             content, picture = source()
             cached = cache.load(content)
-            return _Ready(content, cached, None if cached else scorer.prepare(picture))
+            prepared = None if cached else scorer.prepare(picture)
+            return _Ready(describe_picture(picture), content, cached, prepared)
         except PictureError as error:
             return error
 
@@ -76,6 +80,11 @@ def encode_sources(scorer: Scorer, root: Path, sources: Sequence[Source]) -> Ite
         elif ready.prepared is None:
             yield Outcome(ready.cached, False, None)
         else:
-            encoded = Encoded(scorer.encode(ready.prepared), ready.prepared.enlarged)
+            try:
+                features = scorer.engine.encode(ready.prepared.frame)
+            except FrameError as error:
+                yield Outcome(None, False, PictureError(ready.name, error.cause, error.remedy))
+                continue
+            encoded = Encoded(features, ready.prepared.enlarged)
             cache.store(ready.content, encoded)
             yield Outcome(encoded, True, None)

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.accuracy.correlations import Agreement, measure_agreement
 from benchmarks.accuracy.encoding import encode_pictures
-from benchmarks.accuracy.head import CUES, Head
+from benchmarks.accuracy.head import CUES, BundleHead
 from benchmarks.accuracy.logistic import Values
 from benchmarks.accuracy.readers import Dataset, DatasetError, RatedPicture
 from maclip_runtime import PictureError, Scorer
@@ -39,7 +39,7 @@ class Scored:
         return np.array([picture.opinion for picture in self.pictures])
 
 
-def score_dataset(dataset: Dataset, scorer: Scorer, head: Head, cache: Path) -> Scored:
+def score_dataset(dataset: Dataset, scorer: Scorer, head: BundleHead, cache: Path) -> Scored:
     """Score every picture; DatasetError if fewer than three can be."""
     kept, values, failures = [], [], []
     fresh = enlarged = 0

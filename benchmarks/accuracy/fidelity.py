@@ -23,8 +23,9 @@ from maclip_export.distortions import KINDS
 from maclip_export.quality.ladders import correlate_severity, make_ladder
 from maclip_runtime import Scorer, open_bundle
 from maclip_runtime.errors import UsageError
-from maclip_runtime.images import list_pictures, read_frame
-from maclip_runtime.manifest import Precision, ViewMode
+from maclip_runtime.sources.paths import list_pictures
+from maclip_runtime.sources.pictures import read_frame
+from maclip_runtime.vocabulary import Precision, ViewMode
 
 SEVERITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -38,7 +39,7 @@ Scores = dict[tuple[Precision, ViewMode], list[float]]
 def score_ladders(bundle: str, paths: list[Path]) -> Scores:
     """Scores of every precision and view mode; five severities of each kind of each picture, in order."""
     opened = open_bundle(bundle)
-    encoders = [file for file in opened.manifest.files if file.kind == "image_encoder"]
+    encoders = [file for file in opened.manifest.files if file.role == "image_encoder"]
     is_resnet = isinstance(encoders[0].inputs["pixels"].shape[-1], str)
     modes: tuple[ViewMode, ...] = ("exact", "dense") if is_resnet else ("exact",)
     scorers = {

@@ -7,7 +7,7 @@ fits in a few megabytes and a grid point costs a fusion and a rank correlation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -17,18 +17,17 @@ from numpy.typing import NDArray
 from benchmarks.accuracy.correlations import correlate_ranks
 from benchmarks.accuracy.encoding import encode_pictures
 from benchmarks.accuracy.evaluation import FEWEST
+from benchmarks.accuracy.head import replace_constants
 from benchmarks.accuracy.logistic import Values
 from benchmarks.accuracy.readers import Dataset, DatasetError
 from maclip_runtime import PictureError, Scorer
-from maclip_runtime.head import (
-    Floats,
-    HeadConstants,
-    fuse_cues,
-    measure_magnitude,
-    measure_similarity,
-)
+from maclip_runtime.method.fusion import fuse_cues, weigh_cues
+from maclip_runtime.method.head import Head
+from maclip_runtime.method.magnitude import measure_magnitude
+from maclip_runtime.method.pixels import Floats
+from maclip_runtime.method.similarity import measure_attributes
 
-PUBLISHED_SETTING = HeadConstants()
+PUBLISHED_SETTING = Head()
 
 
 @dataclass(frozen=True)
@@ -45,11 +44,14 @@ class Views:
     opinions: Values
     failures: tuple[PictureError, ...]
 
-    def correlate(self, constants: HeadConstants) -> float:
+    def correlate(self, constants: Head) -> float:
         """SRCC of the fused scores under these constants."""
-        cues = fuse_cues(self.similarity, self.magnitude[constants.boxcox_lambda], constants)
+        magnitude = self.magnitude[constants.magnitude.boxcox_lambda]
+        values = {"similarity": self.similarity, "magnitude": magnitude}
+        bases = {name: cue.base for name, cue in constants.cues.items()}
+        scores = fuse_cues(values, weigh_cues(values, bases, constants.alpha))
         counts = np.diff(self.starts, append=len(self.similarity))
-        means = np.add.reduceat(cues.score.astype(np.float64), self.starts) / counts
+        means = np.add.reduceat(scores.astype(np.float64), self.starts) / counts
         return correlate_ranks(means, self.opinions)
 
 
@@ -79,7 +81,9 @@ def collect_views(dataset: Dataset, scorer: Scorer, lambdas: Sequence[float], ca
             failures.append(outcome.error)
         elif outcome.encoded is not None:
             features = outcome.encoded.features
-            similarity.append(measure_similarity(features, prompts, method.logit_scale))
+            similarity.append(
+                measure_attributes(features, prompts, method.logit_scale).mean(axis=1)
+            )
             for value, views in magnitude.items():
                 views.append(measure_magnitude(features, value))
             opinions.append(picture.opinion)
@@ -102,11 +106,11 @@ def collect_views(dataset: Dataset, scorer: Scorer, lambdas: Sequence[float], ca
 def sweep_shape(views: Views, lambdas: Sequence[float], alphas: Sequence[float]) -> Grid:
     """SRCC over lambda (rows) and alpha (columns), the bases as published."""
     values = [
-        views.correlate(replace(PUBLISHED_SETTING, boxcox_lambda=row, alpha=column))
+        views.correlate(replace_constants(PUBLISHED_SETTING, boxcox_lambda=row, alpha=column))
         for row, column in product(lambdas, alphas)
     ]
     place = (
-        lambdas.index(PUBLISHED_SETTING.boxcox_lambda),
+        lambdas.index(PUBLISHED_SETTING.magnitude.boxcox_lambda),
         alphas.index(PUBLISHED_SETTING.alpha),
     )
     title = "lambda and alpha, bases as published"
@@ -120,12 +124,14 @@ def sweep_bases(views: Views, similarity: Sequence[float], magnitude: Sequence[f
     along its diagonals; it is shown in full because the bases are published as two numbers.
     """
     values = [
-        views.correlate(replace(PUBLISHED_SETTING, similarity_base=row, magnitude_base=column))
+        views.correlate(
+            replace_constants(PUBLISHED_SETTING, similarity_base=row, magnitude_base=column)
+        )
         for row, column in product(similarity, magnitude)
     ]
     place = (
-        similarity.index(PUBLISHED_SETTING.similarity_base),
-        magnitude.index(PUBLISHED_SETTING.magnitude_base),
+        similarity.index(PUBLISHED_SETTING.similarity.base),
+        magnitude.index(PUBLISHED_SETTING.magnitude.base),
     )
     title = "the two bases, lambda and alpha as published"
     names = ("similarity base", "magnitude base")

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.accuracy.head import CUE_TITLES, CUES
+from benchmarks.accuracy.head import CUE_TITLES, CUES, list_constants
 from benchmarks.accuracy.ladders import LadderScores, rank_all
 from benchmarks.accuracy.provenance import (
     describe_bundle,
@@ -23,7 +23,7 @@ from benchmarks.accuracy.provenance import (
 from benchmarks.report import Content, Rows, format_number, format_table, make_figure, write_files
 from maclip_export.quality.ladders import SeverityRanking
 from maclip_runtime import Scorer
-from maclip_runtime.head import HeadConstants
+from maclip_runtime.method.head import Head
 
 Rankings = dict[str, dict[str, SeverityRanking]]
 
@@ -36,7 +36,7 @@ def write_report(
     folder: Path,
     scores: LadderScores,
     scorer: Scorer,
-    constants: HeadConstants,
+    constants: Head,
     seen: Collection[str],
 ) -> str:
     """Write ladders.md, ladders.json, ladders.csv and ladders.png; returns the Markdown.
@@ -59,13 +59,13 @@ def _to_record(
     scores: LadderScores,
     rankings: Rankings,
     scorer: Scorer,
-    constants: HeadConstants,
+    constants: Head,
     seen: Collection[str],
 ) -> dict[str, Any]:
     settings = scores.settings
     return {
         **describe_bundle(scorer),
-        "constants": asdict(constants),
+        "constants": list_constants(constants),
         "pictures": [path.name for path in scores.pictures],
         "failures": list_failures(scores.failures),
         "severities": list(settings.levels),
@@ -96,7 +96,7 @@ def _write_markdown(
     scores: LadderScores,
     rankings: Rankings,
     scorer: Scorer,
-    constants: HeadConstants,
+    constants: Head,
     seen: Collection[str],
 ) -> str:
     settings = scores.settings

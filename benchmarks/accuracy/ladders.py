@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.accuracy.encoding import Source, encode_sources
-from benchmarks.accuracy.head import CUES, Head
+from benchmarks.accuracy.head import CUES, BundleHead
 from maclip_export.distortions import distort
 from maclip_export.quality.frames import limit_side
 from maclip_export.quality.ladders import LadderSettings, SeverityRanking, Values, rank_severities
 from maclip_runtime import PictureError, Scorer
 from maclip_runtime.errors import UsageError
-from maclip_runtime.images import Picture, list_pictures, read_frame
-from maclip_runtime.views import Frame
+from maclip_runtime.method.pixels import Frame
+from maclip_runtime.sources.paths import list_pictures
+from maclip_runtime.sources.pictures import Picture, read_frame
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def score_ladders(
     frames: dict[Path, Frame],
     settings: LadderSettings,
     scorer: Scorer,
-    head: Head,
+    head: BundleHead,
     cache: Path,
     failures: Sequence[PictureError] = (),
 ) -> LadderScores:

@@ -11,7 +11,7 @@ import typer
 from benchmarks.accuracy.readers import READERS, Dataset, ReadOptions, read_dataset
 from maclip_runtime import Scorer
 from maclip_runtime.errors import UsageError
-from maclip_runtime.images import PRESETS
+from maclip_runtime.vocabulary import PRESETS, EngineChoice
 
 DatasetName = Enum("DatasetName", {name: name for name in READERS})  # type: ignore[misc]
 
@@ -56,7 +56,7 @@ def open_dataset(
     options: ReadOptions,
     bundle: str,
     preset: str | None,
-    engine: str,
+    engine: EngineChoice,
     threads: int | None,
 ) -> tuple[Dataset, Scorer]:
     """Read a dataset and open the bundle with the preset asked for, or else the published one."""

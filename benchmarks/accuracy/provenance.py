@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.accuracy.feature_cache import identify_encoder
 from benchmarks.report import list_versions, name_weights
 from maclip_runtime import PictureError, Scorer
-from maclip_runtime.head import HeadConstants
+from maclip_runtime.method.head import Head
 
 
 def describe_bundle(scorer: Scorer) -> dict[str, Any]:
@@ -33,11 +33,11 @@ def describe_weights(scorer: Scorer) -> str:
     return f"weights {name_weights(weights)}{warning}"
 
 
-def describe_constants(constants: HeadConstants) -> str:
+def describe_constants(constants: Head) -> str:
     """The head's constants in one line."""
     return (
-        f"lambda {constants.boxcox_lambda:g}, alpha {constants.alpha:g}, "
-        f"bases {constants.similarity_base:g} and {constants.magnitude_base:g}"
+        f"lambda {constants.magnitude.boxcox_lambda:g}, alpha {constants.alpha:g}, "
+        f"bases {constants.similarity.base:g} and {constants.magnitude.base:g}"
     )
 
 

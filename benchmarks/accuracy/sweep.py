@@ -16,12 +16,12 @@ import typer
 from benchmarks.accuracy import options as opt
 from benchmarks.accuracy.feature_cache import DEFAULT_CACHE
 from benchmarks.accuracy.grids import PUBLISHED_SETTING, collect_views, sweep_bases, sweep_shape
+from benchmarks.accuracy.head import list_constants
 from benchmarks.accuracy.readers import ReadOptions
 from benchmarks.accuracy.sweep_report import write_report
 from benchmarks.console import run_script
 from benchmarks.options import BundleOption, EngineOption, ThreadsOption
 from maclip_runtime.errors import UsageError
-from maclip_runtime.head import HeadConstants
 
 
 def parse_grid(text: str, published: float) -> tuple[float, ...]:
@@ -55,11 +55,11 @@ def main(
     ] = "0,0.2,0.4,0.6,0.8,1,1.2,1.4",
 ) -> None:
     """SRCC over grids of lambda, alpha and the bases; reports only."""
-    standard: HeadConstants = PUBLISHED_SETTING
-    shape = (parse_grid(lambdas, standard.boxcox_lambda), parse_grid(alphas, standard.alpha))
+    standard = list_constants(PUBLISHED_SETTING)
+    shape = (parse_grid(lambdas, standard["boxcox_lambda"]), parse_grid(alphas, standard["alpha"]))
     bases = (
-        parse_grid(similarity_bases, standard.similarity_base),
-        parse_grid(magnitude_bases, standard.magnitude_base),
+        parse_grid(similarity_bases, standard["similarity_base"]),
+        parse_grid(magnitude_bases, standard["magnitude_base"]),
     )
     reading = ReadOptions(split, labels, lower_is_better)
     data, scorer = opt.open_dataset(dataset, root, reading, bundle, preset, engine, threads)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from benchmarks.accuracy.grids import PUBLISHED_SETTING, Grid, Views
+from benchmarks.accuracy.head import list_constants
 from benchmarks.accuracy.provenance import describe_bundle, describe_constants, list_failures
 from benchmarks.accuracy.readers import Dataset
 from benchmarks.report import format_number, format_table, make_figure, write_files
@@ -28,7 +28,7 @@ def write_report(
         **describe_bundle(scorer),
         "pictures": len(views.opinions),
         "failures": list_failures(views.failures),
-        "published_setting": asdict(PUBLISHED_SETTING),
+        "published_setting": list_constants(PUBLISHED_SETTING),
         "grids": [_to_record(grid) for grid in grids],
     }
     plot = _draw_grids(grids, f"{dataset.title}, bundle {scorer.bundle.name}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maclip_runtime.bundle import Bundle, hash_file
+from maclip_runtime.bundle.bundle import Bundle, hash_file
 from maclip_runtime.errors import EngineError, UsageError
 
 if TYPE_CHECKING:  # a device need not have torch

@@ -34,9 +34,9 @@ from benchmarks.speed.contenders import (
 )
 from benchmarks.speed.heading import describe_run
 from benchmarks.speed.machine import describe_host
-from maclip_runtime.bundle import open_bundle
+from maclip_runtime.bundle.bundle import open_bundle
 from maclip_runtime.errors import EngineError, UsageError
-from maclip_runtime.images import list_pictures
+from maclip_runtime.sources.paths import list_pictures
 
 
 def find_pictures(paths: Sequence[Path]) -> tuple[Path, ...]:

@@ -19,11 +19,11 @@ import numpy as np
 from benchmarks.speed.baseline import open_baseline
 from maclip_export.quality.frames import limit_side
 from maclip_runtime import MaclipError, Scorer
-from maclip_runtime.bench import measure_peak_memory
-from maclip_runtime.bundle import Bundle, open_bundle
-from maclip_runtime.images import read_frame
-from maclip_runtime.manifest import Precision, ViewMode
-from maclip_runtime.views import Frame
+from maclip_runtime.bundle.bundle import Bundle, open_bundle
+from maclip_runtime.method.pixels import Frame
+from maclip_runtime.sources.pictures import read_frame
+from maclip_runtime.timing.memory import measure_peak_memory
+from maclip_runtime.vocabulary import Precision, ViewMode
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Run:
 def list_contenders(bundle: Bundle) -> list[Contender]:
     """Both eager rows, then the bundle's encoder graphs: exact before dense views, float32 first."""
     graphs = {
-        file.precision: file for file in bundle.manifest.files if file.kind == "image_encoder"
+        file.precision: file for file in bundle.manifest.files if file.role == "image_encoder"
     }
     order: tuple[Precision, ...] = ("fp32", "fp16", "int8")
     present = [precision for precision in order if precision in graphs]

@@ -29,11 +29,12 @@ from benchmarks.speed.heading import describe_run
 from benchmarks.speed.machine import describe_gpu_machine
 from benchmarks.speed.subjects import PYTORCH, Spec, find_specs, open_subject
 from benchmarks.speed.timing import measure
-from maclip_runtime.bundle import open_bundle
+from maclip_runtime.bundle.bundle import open_bundle
 from maclip_runtime.engines.cuda import Cuda
 from maclip_runtime.engines.driver import find_driver
 from maclip_runtime.errors import EngineError, UsageError
-from maclip_runtime.views import Frame, ViewGeometry
+from maclip_runtime.method.geometry import ViewGeometry
+from maclip_runtime.method.pixels import Frame
 
 
 def parse_sizes(text: str) -> list[tuple[int, int]]:

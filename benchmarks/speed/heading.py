@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.report import name_command, name_weights
-from maclip_runtime.bundle import Bundle
+from maclip_runtime.bundle.bundle import Bundle
 
 
 def describe_run(bundle: Bundle, **settings: object) -> dict[str, Any]:

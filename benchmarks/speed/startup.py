@@ -25,7 +25,7 @@ import typer
 from benchmarks.console import run_script, track
 from benchmarks.options import SAMPLES
 from benchmarks.report import format_table
-from maclip_runtime.bundle import open_bundle
+from maclip_runtime.bundle.bundle import open_bundle
 from maclip_runtime.errors import UsageError
 
 SAMPLE = SAMPLES / "coffee.jpg"

@@ -6,7 +6,7 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +17,14 @@ from numpy.typing import NDArray
 
 from benchmarks.speed.baseline import check_checkpoint, open_baseline
 from benchmarks.speed.timing import Subject
-from maclip_runtime.bundle import Bundle, open_bundle
-from maclip_runtime.engines import Engine, find_plans, open_engine
-from maclip_runtime.engines.cuda import Cuda
-from maclip_runtime.engines.onnxruntime import choose_graph, find_gpu_engines
-from maclip_runtime.engines.tensorrt_library import MODULES
-from maclip_runtime.errors import BundleError, EngineError
-from maclip_runtime.head import judge_views
-from maclip_runtime.manifest import BundleFile, EngineLibrary, Precision
-from maclip_runtime.views import Frame
+from maclip_runtime.bundle.bundle import Bundle, open_bundle
+from maclip_runtime.bundle.manifest import BundleFile
+from maclip_runtime.engines.engine import Engine, Pending
+from maclip_runtime.engines.select import list_candidates, open_candidate, select_engine
+from maclip_runtime.errors import EngineError
+from maclip_runtime.method.head import score_views
+from maclip_runtime.method.pixels import Frame
+from maclip_runtime.vocabulary import ENGINES, PLAN_LIBRARIES, EngineName, Precision
 
 PYTORCH = "pytorch"
 
@@ -67,98 +66,75 @@ def find_specs(
     else:
         check_checkpoint(checkpoint, bundle)
         specs += [Spec(PYTORCH, "fp32"), Spec(PYTORCH, "fp16")]
-    for library in MODULES:
-        try:
-            plans, faults = find_plans(bundle, library)
-        except EngineError as error:
-            plans, faults = [], [str(error)]
-        specs += [_describe_plan(file, library) for file in plans]
-        notes += [f"{library}: {fault}" for fault in faults]
-    engines = find_gpu_engines()
-    if not engines:
+    providers = []
+    for engine in ENGINES:
+        if engine in PLAN_LIBRARIES:
+            for candidate in list_candidates(bundle, engine):
+                if candidate.fault is not None or candidate.file is None:
+                    notes.append(f"{engine}: {candidate.fault}")
+                else:
+                    specs.append(_describe_plan(candidate.file, engine))
+        elif engine != "onnxruntime-cpu":
+            providers += _list_precisions(bundle, engine)
+    if not providers:
         notes.append("onnxruntime: no GPU provider; pip install 'maclip-edge[gpu]'")
-    for name in engines:
-        specs += [Spec(name, precision) for precision in _list_precisions(bundle)]
+    specs += providers
     if cpu:
         specs.append(Spec("onnxruntime-cpu", "fp32", device="cpu"))
     return specs, notes
 
 
-def _describe_plan(file: BundleFile, library: EngineLibrary) -> Spec:
+def _describe_plan(file: BundleFile, engine: EngineName) -> Spec:
     height, width = file.inputs["frame"].shape[:2]
     fixed = (height, width) if isinstance(height, int) and isinstance(width, int) else None
-    return Spec(library, file.precision or "fp32", file.path, fixed)
+    return Spec(engine, file.precision or "fp32", file.path, fixed)
 
 
-def _list_precisions(bundle: Bundle) -> list[Precision]:
-    found: list[Precision] = []
+def _list_precisions(bundle: Bundle, engine: EngineName) -> list[Spec]:
     wanted: tuple[Precision, ...] = ("fp16", "fp32")
-    for precision in wanted:
-        try:
-            choose_graph(bundle, precision, on_gpu=True)
-        except BundleError:
-            continue
-        found.append(precision)
-    return found
-
-
-class TimedCuda(Cuda):
-    """CUDA for a TensorRtEngine that also notes when a frame's upload began and ended, and its end.
-
-    It goes by the order of the engine's calls: a frame's upload, the event after it, the event after
-    the last download.
-    """
-
-    def __init__(self, runtime: Any = None) -> None:
-        super().__init__(runtime)
-        self._start = self.make_event()
-        self._passed: list[Any] = []
-
-    def make_event(self, *, timing: bool = True) -> Any:
-        """An event that can be asked for times, whoever makes it."""
-        return super().make_event(timing=True)
-
-    def upload(self, target: int, source: NDArray[Any], stream: Any) -> None:
-        """Copy to the device, and note where on the stream it begins."""
-        super().record(self._start, stream)
-        self._passed.clear()
-        super().upload(target, source, stream)
-
-    def record(self, event: Any, stream: Any) -> None:
-        """Record an event, and note it."""
-        super().record(event, stream)
-        self._passed.append(event)
-
-    def read_times(self) -> tuple[float, float]:
-        """Milliseconds from the start of the last frame's upload to its end, and to the frame's end."""
-        uploaded, done = self._passed
-        return self.measure(self._start, uploaded), self.measure(self._start, done)
+    return [
+        Spec(engine, precision)
+        for precision in wanted
+        if all(c.fault is None for c in list_candidates(bundle, engine, precision=precision))
+    ]
 
 
 class EngineSubject:
-    """An engine with the NumPy head behind it: frame in, score out. `cuda`: where it notes its times."""
+    """An engine with the NumPy head behind it: frame in, score out."""
 
-    def __init__(self, engine: Engine, bundle: Bundle, cuda: TimedCuda | None = None) -> None:
-        self._engine, self._cuda = engine, cuda
+    def __init__(self, engine: Engine, bundle: Bundle) -> None:
+        self._engine = engine
         self._prompts = bundle.load_prompts()
         self._method = bundle.manifest.method
+        self._stages: Mapping[str, float] = {}
 
     def score(self, frame: Frame) -> float:
         """The frame's score."""
-        return self._average_score(self._engine.encode(frame))
+        pending = self._engine.submit(frame)
+        features = pending.result()
+        self._stages = pending.time.stages
+        return self._average_score(features)
 
     def stream(self, frames: Iterable[Frame]) -> Iterator[float]:
         """The frames' scores, the next frame uploading while one computes if the engine can."""
-        return map(self._average_score, self._engine.encode_many(frames))
+        under_way: Pending | None = None
+        for frame in frames:
+            submitted = self._engine.submit(frame)
+            if under_way is not None:
+                yield self._average_score(under_way.result())
+            under_way = submitted
+        if under_way is not None:
+            yield self._average_score(under_way.result())
 
     def read_device_times(self) -> tuple[float, float] | None:
         """Upload and all of the device's work, milliseconds; ONNX Runtime keeps its stream to itself."""
-        return self._cuda.read_times() if self._cuda else None
+        if "upload" not in self._stages:
+            return None
+        return 1e3 * self._stages["upload"], 1e3 * sum(self._stages.values())
 
     def _average_score(self, features: NDArray[np.float32]) -> float:
         method = self._method
-        cues = judge_views(features, self._prompts, method.logit_scale, method.head)
-        return float(cues.score.mean())
+        return score_views(features, self._prompts, method.logit_scale, method.head).mean().score
 
 
 class EagerSubject:
@@ -207,29 +183,18 @@ def open_subject(spec: Spec, bundle_path: str, checkpoint: Path | None) -> Itera
         method = open_baseline(bundle, checkpoint, device=spec.device, precision=spec.precision)
         yield EagerSubject(method, spec.device)
         return
-    cuda = None
-    if spec.plan is None:
-        engine = open_engine(bundle, spec.engine, precision=spec.precision)
-    else:
-        cuda = TimedCuda()
-        engine = _open_plan(spec, bundle, cuda)
+    engine = _open_engine(spec, bundle)
     try:
-        yield EngineSubject(engine, bundle, cuda)
+        yield EngineSubject(engine, bundle)
     finally:
         engine.close()
 
 
-def _open_plan(spec: Spec, bundle: Bundle, cuda: Cuda) -> Engine:
-    """The engine of one plan, with CUDA that takes the time."""
-    from maclip_runtime.engines.tensorrt import TensorRtEngine
-
-    (file,) = (file for file in bundle.manifest.files if file.path == spec.plan)
-    library: EngineLibrary = "tensorrt" if spec.engine == "tensorrt" else "tensorrt-rtx"
-    return TensorRtEngine(
-        bundle.locate(file).read_bytes(),
-        library,
-        bundle.manifest.method.views,
-        precision=spec.precision,
-        rebuild=f"maclip build {bundle.path} --engine {library}",
-        cuda=cuda,
-    )
+def _open_engine(spec: Spec, bundle: Bundle) -> Engine:
+    choice = next(name for name in ENGINES if name == spec.engine)
+    if spec.plan is None:
+        return select_engine(bundle, choice, precision=spec.precision).engine
+    for candidate in list_candidates(bundle, choice, precision=spec.precision):
+        if candidate.file is not None and candidate.file.path == spec.plan:
+            return open_candidate(bundle, candidate)
+    raise EngineError(f"{bundle.path}: has no plan {spec.plan} any more", "build it again")

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from maclip_runtime.views import Frame
+from maclip_runtime.method.pixels import Frame
 
 _MIN_FOR_P99 = 100  # samples; of fewer, the 99th percentile is only the worst one
 _MIN_SAMPLES = 3  # a repeat, however slow

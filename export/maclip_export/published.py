@@ -21,16 +21,22 @@ from open_clip.model import CLIP
 from torch import Tensor
 from torch.nn import functional as F
 
-from maclip_runtime.head import HeadConstants
-from maclip_runtime.manifest import Precision, PromptPair
-from maclip_runtime.views import Frame, ViewGeometry
+from maclip_runtime.bundle.manifest import PromptPair
+from maclip_runtime.method.geometry import ViewGeometry
+from maclip_runtime.method.head import Head
+from maclip_runtime.method.magnitude import MagnitudeCue
+from maclip_runtime.method.pixels import Frame
+from maclip_runtime.method.similarity import SimilarityCue
+from maclip_runtime.vocabulary import Precision
 
 # Spelled out here, so that a changed default of the runtime shows.
 PUBLISHED_VIEWS = ViewGeometry(
     size=224, stride=128, mean=open_clip.OPENAI_DATASET_MEAN, std=open_clip.OPENAI_DATASET_STD
 )
-PUBLISHED_CONSTANTS = HeadConstants(
-    boxcox_lambda=0.5, alpha=1.0, similarity_base=1.0, magnitude_base=0.6
+PUBLISHED_CONSTANTS = Head(
+    alpha=1.0,
+    similarity=SimilarityCue(base=1.0),
+    magnitude=MagnitudeCue(base=0.6, boxcox_lambda=0.5),
 )
 
 # All 99 views of a 1080p frame are one run of the tower; the 465 of a 2160p one would want some 10 GB.
@@ -59,7 +65,7 @@ class PublishedMethod:
         model: CLIP,
         prompts: Sequence[PromptPair],
         views: ViewGeometry = PUBLISHED_VIEWS,
-        constants: HeadConstants = PUBLISHED_CONSTANTS,
+        constants: Head = PUBLISHED_CONSTANTS,
         *,
         device: str = "cpu",
         precision: Precision = "fp32",
@@ -92,7 +98,7 @@ class PublishedMethod:
         features = self.encode(frame)
         logits = compare_prompts(features, self._prompts, self._logit_scale)
         similarity = measure_similarity(logits)
-        magnitude = measure_magnitude(features, self._constants.boxcox_lambda)
+        magnitude = measure_magnitude(features, self._constants.magnitude.boxcox_lambda)
         score = fuse_cues(similarity, magnitude, self._constants)
         return torch.stack([score, similarity, magnitude]).mean(dim=1)
 
@@ -152,9 +158,9 @@ def measure_magnitude(features: Tensor, boxcox_lambda: float) -> Tensor:
     return (((m + 1) ** boxcox_lambda - 1) / boxcox_lambda).mean(dim=1)
 
 
-def fuse_cues(similarity: Tensor, magnitude: Tensor, constants: HeadConstants) -> Tensor:
+def fuse_cues(similarity: Tensor, magnitude: Tensor, constants: Head) -> Tensor:
     """The score `[V]` of both cues `[V]`: their mean, weighted by which of them is the larger."""
     shift = constants.alpha * (similarity - magnitude)
-    bases = (constants.similarity_base + shift, constants.magnitude_base - shift)
+    bases = (constants.similarity.base + shift, constants.magnitude.base - shift)
     weights = torch.stack(bases).softmax(dim=0)
     return weights[0] * similarity + weights[1] * magnitude

@@ -9,7 +9,7 @@ import pytest
 from miniatures import MINIATURES
 
 from maclip_runtime import Scorer
-from maclip_runtime.images import Preset
+from maclip_runtime.vocabulary import Preset
 
 ScorerOf = Callable[[Preset], Scorer]
 

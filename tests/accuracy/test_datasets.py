@@ -26,7 +26,7 @@ from benchmarks.accuracy.options import DatasetName
 from benchmarks.accuracy.readers import READERS, DatasetError, ReadOptions, read_dataset
 from conftest import ScorerOf
 from maclip_runtime import open_bundle
-from maclip_runtime.bundle import write_manifest, write_prompts
+from maclip_runtime.bundle.staging import write_manifest, write_prompts
 
 Miniature = Callable[[str], Path]
 ROOT = Path(__file__).parents[2]

@@ -18,7 +18,7 @@ from benchmarks.accuracy import datasets, feature_cache
 from benchmarks.accuracy.feature_cache import Encoded, FeatureCache, PictureHashes, identify_encoder
 from benchmarks.accuracy.options import DatasetName
 from conftest import ScorerOf
-from maclip_runtime.bundle import hash_file
+from maclip_runtime.bundle.bundle import hash_file
 
 # Runs benchmarks.accuracy.datasets and kills its own process, as the kernel would, at the moment that
 # `{moment}` is called for the time number {calls}.
@@ -26,7 +26,7 @@ KILLED_RUN = """
 import os, signal
 from benchmarks.accuracy import datasets, feature_cache
 from benchmarks.console import run_script
-from maclip_runtime import Scorer
+from maclip_runtime.engines.engine import Engine
 owner, name = {moment}
 original, calls = getattr(owner, name), []
 def wrapper(*arguments):
@@ -70,7 +70,7 @@ def run(root: Path, bundle: Path, output: Path, cache: Path) -> tuple[int, int]:
 @pytest.mark.parametrize(
     ("moment", "calls", "kept"),
     [
-        ('(Scorer, "encode")', 5, 4),  # while the engine works on the fifth picture
+        ('(Engine, "encode")', 5, 4),  # while the engine works on the fifth picture
         (
             "(feature_cache.Path, 'replace')",
             5,

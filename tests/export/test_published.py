@@ -14,9 +14,9 @@ from maclip_export.checkpoints import load_file
 from maclip_export.published import PUBLISHED_CONSTANTS, PUBLISHED_VIEWS, PublishedMethod
 from maclip_export.verification import draw_scene
 from maclip_runtime import Scorer
-from maclip_runtime.bundle import open_bundle
-from maclip_runtime.head import HeadConstants
-from maclip_runtime.views import ViewGeometry
+from maclip_runtime.bundle.bundle import open_bundle
+from maclip_runtime.method.geometry import ViewGeometry
+from maclip_runtime.method.head import Head
 
 RECORDED = json.loads(
     (Path(__file__).parents[1] / "reference" / "scores.json").read_text(encoding="utf-8")
@@ -78,7 +78,7 @@ def test_half_precision_is_near(open_method):
 
 def test_the_runtimes_defaults_are_the_published_constants():
     assert ViewGeometry() == PUBLISHED_VIEWS
-    assert HeadConstants() == PUBLISHED_CONSTANTS
+    assert Head() == PUBLISHED_CONSTANTS
 
 
 def test_the_model_given_is_left_as_it_was(bundle_of, arch):

@@ -32,7 +32,7 @@ from benchmarks.speed.contenders import (
     run_contender,
 )
 from benchmarks.speed.machine import describe_host
-from maclip_runtime.bundle import open_bundle
+from maclip_runtime.bundle.bundle import open_bundle
 from maclip_runtime.errors import UsageError
 
 ROOT = Path(__file__).parents[2]

@@ -6,15 +6,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from benchmarks.speed import gpu
-from benchmarks.speed.subjects import PYTORCH, Spec, TimedCuda, find_specs
+from benchmarks.speed.subjects import PYTORCH, Spec, find_specs
 from maclip_runtime import Scorer
-from maclip_runtime.bundle import open_bundle
+from maclip_runtime.bundle.bundle import open_bundle
 from maclip_runtime.engines.driver import Driver, Gpu, find_driver
 from maclip_runtime.errors import UsageError
 
@@ -137,46 +136,3 @@ def test_missing_engines_are_named_with_what_to_do(rn_small_bundle, checkpoint):
     specs, notes = find_specs(open_bundle(rn_small_bundle), checkpoint, cpu=True)
     assert specs == [Spec(PYTORCH, "fp32"), Spec(PYTORCH, "fp16"), CPU]
     assert [note.split(":")[0] for note in notes] == ["tensorrt", "tensorrt-rtx", "onnxruntime"]
-
-
-class FakeRuntime(SimpleNamespace):
-    """The few CUDA calls of an engine's frame; the time is the number of calls on a stream so far."""
-
-    def __init__(self):
-        super().__init__(
-            cudaEventDisableTiming=2,
-            cudaMemcpyKind=SimpleNamespace(cudaMemcpyHostToDevice=1),
-            cudaEventDestroy=lambda event: (0,),
-        )
-        self.calls = 0
-        self.times = []
-
-    def cudaEventCreateWithFlags(self, flags):  # noqa: N802
-        assert flags == 0, "made without timing"
-        self.times.append(None)
-        return 0, len(self.times) - 1
-
-    def cudaMemcpyAsync(self, *arguments):  # noqa: N802
-        self.calls += 1
-        return (0,)
-
-    def cudaEventRecord(self, event, stream):  # noqa: N802
-        self.times[event] = self.calls
-        return (0,)
-
-    def cudaEventElapsedTime(self, start, end):  # noqa: N802
-        return 0, self.times[end] - self.times[start]
-
-
-def test_times_are_taken_around_a_frames_upload_and_its_end():
-    runtime = FakeRuntime()
-    cuda = TimedCuda(runtime)
-    uploaded, done = cuda.make_event(), cuda.make_event()
-    for _ in range(2):  # a second frame starts anew
-        cuda.upload(0, np.zeros(4, np.uint8), "compute")  # an index table, before the frame itself
-        cuda.upload(0, np.zeros(4, np.uint8), "copy")
-        cuda.record(uploaded, "copy")
-        runtime.calls += 7  # the engine computes
-        cuda.record(done, "compute")
-        assert cuda.read_times() == (1.0, 8.0)
-    cuda.close()

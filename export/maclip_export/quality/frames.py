@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from maclip_runtime.views import Frame
+from maclip_runtime.method.pixels import Frame
 
 
 def limit_side(frame: Frame, longest: float, *, shortest: int = 1) -> Frame:

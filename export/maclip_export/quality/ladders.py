@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from maclip_export.distortions import distort
-from maclip_runtime.views import Frame
+from maclip_runtime.method.pixels import Frame
 
 Values = NDArray[np.float64]
 
