@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from benchmarks.accuracy.feature_cache import Encoded, FeatureCache, PictureHashes
-from benchmarks.accuracy.read_ahead import map_ahead
 from benchmarks.console import track
 from maclip_runtime import PictureError, Scorer
 from maclip_runtime.errors import FrameError
+from maclip_runtime.lookahead import run_ahead
 from maclip_runtime.sources.pictures import Picture, describe_picture
 from maclip_runtime.sources.preparation import PreparedFrame
+
+_AHEAD = 2  # decoded pictures that may wait for the engine; they are large
 
 
 @dataclass(frozen=True)
@@ -74,17 +77,23 @@ def encode_sources(scorer: Scorer, root: Path, sources: Sequence[Source]) -> Ite
         except PictureError as error:
             return error
 
-    for ready in map_ahead(look_up, track(sources, "encoding")):
-        if isinstance(ready, PictureError):
-            yield Outcome(None, False, ready)
-        elif ready.prepared is None:
-            yield Outcome(ready.cached, False, None)
-        else:
-            try:
-                features = scorer.engine.encode(ready.prepared.frame)
-            except FrameError as error:
-                yield Outcome(None, False, PictureError(ready.name, error.cause, error.remedy))
-                continue
-            encoded = Encoded(features, ready.prepared.enlarged)
-            cache.store(ready.content, encoded)
-            yield Outcome(encoded, True, None)
+    with ThreadPoolExecutor(1, thread_name_prefix="decode") as decoder:
+        tracked = track(sources, "encoding")
+        for job in run_ahead(tracked, lambda source: decoder.submit(look_up, source), _AHEAD):
+            ready = job.result()
+            if isinstance(ready, PictureError):
+                yield Outcome(None, False, ready)
+            elif ready.prepared is None:
+                yield Outcome(ready.cached, False, None)
+            else:
+                yield _encode(scorer, cache, ready, ready.prepared)
+
+
+def _encode(scorer: Scorer, cache: FeatureCache, ready: _Ready, prepared: PreparedFrame) -> Outcome:
+    try:
+        features = scorer.engine.encode(prepared.frame)
+    except FrameError as error:
+        return Outcome(None, False, PictureError(ready.name, error.cause, error.remedy))
+    encoded = Encoded(features, prepared.enlarged)
+    cache.store(ready.content, encoded)
+    return Outcome(encoded, True, None)

@@ -14,7 +14,6 @@ import io
 import json
 import os
 import sqlite3
-import tempfile
 import zipfile
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from maclip_runtime import Scorer
 from maclip_runtime.bundle.bundle import hash_file
+from maclip_runtime.files import write_whole
 
 Features = NDArray[np.float32]
 
@@ -65,7 +65,7 @@ class FeatureCache:
         self.width = manifest.architecture.features
         self.folder = root / hashlib.sha256(text.encode()).hexdigest()[:16]
         self.folder.mkdir(parents=True, exist_ok=True)
-        _write_whole(self.folder / "key.json", text.encode())  # for whoever clears the cache
+        write_whole(self.folder / "key.json", text.encode())  # for whoever clears the cache
 
     def load(self, content: str) -> Encoded | None:
         """The features of a picture by its content's hash, or None if they must be made."""
@@ -86,22 +86,10 @@ class FeatureCache:
         np.savez(buffer, features=encoded.features, enlarged=encoded.enlarged)
         path = self._locate(content)
         path.parent.mkdir(exist_ok=True)
-        _write_whole(path, buffer.getvalue())
+        write_whole(path, buffer.getvalue())
 
     def _locate(self, content: str) -> Path:
         return self.folder / content[:2] / f"{content}.npz"
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file that appears with all its content or not at all."""
-    handle, partial = tempfile.mkstemp(prefix=".", suffix=".partial", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
 
 
 class PictureHashes:
