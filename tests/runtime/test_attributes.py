@@ -52,6 +52,10 @@ def test_a_pair_that_is_only_reported_changes_no_score(rn_small_bundle, frame, t
     for name in FIGURES:
         assert getattr(after, name) == getattr(before, name)
         assert (getattr(after.cues, name) == getattr(before.cues, name)).all()
+    assert (
+        open_bundle(tmp_path / "b").load_scored_prompts()
+        == open_bundle(rn_small_bundle).load_prompts()
+    ).all()
     assert {**after.attributes, "haze": None} == {**before.attributes, "haze": None}
     assert 0 <= after.attributes["haze"] <= 1
     assert after.map("haze").values.max() <= 1
