@@ -1,9 +1,14 @@
 """`maclip report` and `maclip map`, run as a user runs them."""
 
 import shutil
+from pathlib import Path
 
 import pytest
+import typer
 from PIL import Image
+
+from maclip_runtime import Scorer
+from maclip_runtime.cli.report import report
 
 
 @pytest.fixture
@@ -33,6 +38,37 @@ def test_a_report_with_a_least_score_marks_what_is_below_it(maclip, folder):
     done = maclip(*arguments, "99")
     assert done.returncode == 3
     assert output.read_text(encoding="utf-8").count('class="below"') == 2
+
+
+def test_an_interrupted_report_has_what_was_scored(folder, monkeypatch):
+    def score_one_and_stop(self, pictures):
+        yield self.score(pictures[0])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Scorer, "score_many", score_one_and_stop)
+    output = folder / "report.html"
+    with pytest.raises(typer.Exit) as stopped:
+        report([str(folder / "in")], output=output, bundle="demo")
+    assert stopped.value.exit_code == 130
+    text = output.read_text(encoding="utf-8")
+    assert "Interrupted: 1 of 2 pictures are here." in text
+    assert "&lt;b&gt;a.png" in text
+
+
+def test_a_picture_that_is_gone_after_it_was_scored_is_a_failure_and_no_more(folder, monkeypatch):
+    def delete_first(self, pictures):
+        results = [self.score(path) for path in pictures]
+        Path(pictures[0]).unlink()
+        yield from results
+
+    monkeypatch.setattr(Scorer, "score_many", delete_first)
+    output = folder / "report.html"
+    with pytest.raises(typer.Exit) as stopped:
+        report([str(folder / "in")], output=output, bundle="demo")
+    assert stopped.value.exit_code == 1
+    text = output.read_text(encoding="utf-8")
+    assert "no such file" in text
+    assert text.count("<li data-f") == 1
 
 
 def test_a_map_stands_beside_its_picture(maclip, folder):

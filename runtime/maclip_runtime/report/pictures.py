@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,9 +65,8 @@ class PictureReport:
         *,
         quantity: str = "score",
         threshold: float | None = None,
-        note: str | None = None,
     ) -> None:
-        self._settings, self._note = dict(settings), note
+        self._settings = dict(settings)
         self._quantity, self._threshold = quantity, threshold
         self._entries: list[_Entry] = []
         self._failures: list[tuple[str, str]] = []
@@ -126,8 +125,11 @@ class PictureReport:
         """Take a picture that could not be scored."""
         self._failures.append((show_name(error.picture), error.reason))
 
-    def write(self, path: Path) -> None:
-        """Write the page. UsageError if there is nothing to show, or the file cannot be written."""
+    def write(self, path: Path, notes: Sequence[str] = ()) -> None:
+        """Write the page, with notes at its top.
+
+        UsageError if there is nothing to show, or the file cannot be written.
+        """
         if not self._entries and not self._failures:
             raise UsageError(f"{path}: no pictures to report on")
         quantities = (*QUANTITIES, *self._names)
@@ -144,7 +146,7 @@ class PictureReport:
             map_span=(low, high),
             scale=[f"#{bytes(colour).hex()}" for colour in make_scale(24)],
             settings=self._settings,
-            note=self._note,
+            notes=notes,
             count=len(self._entries),
             summary=_summarise(scores),
             histogram=_draw(scores),
