@@ -87,6 +87,14 @@ def test_manifests_from_before_score_every_pair(rn_small_bundle, tmp_path):
     assert open_bundle(bundle).manifest.scored == (True,) * len(NAMES)
 
 
+def test_inspect_says_which_pairs_are_not_scored(maclip, rn_small_bundle, tmp_path):
+    haze = PromptPair("haze", "Clear image", "hazy image", scored=False)
+    done = maclip("inspect", add_pair(rn_small_bundle, tmp_path / "b", haze))
+    assert done.returncode == 0, done.stderr
+    assert "haze: Clear image / hazy image (reported, not scored)" in done.stdout
+    assert done.stdout.count("not scored") == 1
+
+
 @pytest.mark.parametrize("quantity", ["score", "similarity", "magnitude", "sharpness"])
 def test_a_map_is_of_the_windows_values(rn_small_bundle, frame, quantity):
     result = Scorer(rn_small_bundle).score(frame)
