@@ -49,6 +49,17 @@ def test_the_interval_covers_the_true_area_about_as_often_as_it_says():
     assert hits >= 51
 
 
+def test_the_interval_of_many_pictures_is_the_percentiles():
+    rng = np.random.default_rng(0)
+    values = rng.normal(1, 1, 1001), rng.normal(0, 1, 30)
+    separation = measure_separation(*values)
+    corrected = measure_separation(values[0][:1000], values[1])
+    assert (separation.method, corrected.method) == ("bootstrap, percentiles", "bootstrap, BCa")
+    # One picture in a thousand hardly matters, so both ways must agree: within a fifth of their width.
+    width = corrected.interval[1] - corrected.interval[0]
+    assert separation.interval == pytest.approx(corrected.interval, abs=width / 5)
+
+
 def test_the_same_pictures_give_the_same_interval():
     rng = np.random.default_rng(0)
     accept, reject = rng.normal(1, 1, 30), rng.normal(0, 1, 30)
