@@ -21,7 +21,7 @@ from correlations import correlate_ranks
 from encoding import Source, encode_sources
 from judging import CUES, Judge
 from logistic import Values
-from maclip_export.distortions import distort
+from maclip_export.quality.distortions import distort
 from maclip_runtime import PictureError, Scorer
 from maclip_runtime.errors import UsageError
 from maclip_runtime.images import Picture, list_pictures, read_frame

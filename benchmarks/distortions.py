@@ -20,7 +20,7 @@ from distortion_ladders import Plan, climb_ladders, load_frames
 from feature_cache import DEFAULT_CACHE
 from judging import Judge
 from ladder_report import write_report
-from maclip_export.distortions import KINDS
+from maclip_export.quality.distortions import KINDS
 from maclip_runtime import Scorer
 from maclip_runtime.errors import UsageError
 

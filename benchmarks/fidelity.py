@@ -17,8 +17,8 @@ import typer
 from scipy.stats import spearmanr
 
 from console import run_script, track
-from maclip_export.calibration import compare_rankings
-from maclip_export.distortions import KINDS, distort
+from maclip_export.quality.distortions import KINDS, distort
+from maclip_export.quality.rankings import compare_rankings
 from maclip_runtime import Scorer, open_bundle
 from maclip_runtime.errors import UsageError
 from maclip_runtime.images import list_pictures, read_frame

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from ladders import TRAINED_KINDS
-from maclip_export.distortions import KINDS, distort
+from maclip_export.quality.distortions import KINDS, distort
 from pictures import CACHE, Frame, load_pictures, resize_longest, share_textured
 
 matplotlib.use("Agg")

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from maclip_export.distortions import distort
+from maclip_export.quality.distortions import distort
 from maclip_runtime.views import ViewGeometry, make_global_view
 from pictures import MINIMUM_TEXTURE, WINDOW, Frame, load_pictures, measure_texture, resize_longest
 from procedural import draw_leaves

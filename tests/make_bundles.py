@@ -15,8 +15,8 @@ import torch
 
 from maclip_export.checkpoints import load_file
 from maclip_export.export import export_bundle
-from maclip_export.image_graphs import GraphPlan
 from maclip_export.prompts import PUBLISHED_PROMPTS
+from maclip_export.selection import GraphSelection
 from reference.make_checkpoint import ARCHS, build
 
 SEED = 1  # the one the recorded scores were made with
@@ -38,7 +38,7 @@ def write_bundle(arch: str, directory: Path) -> Path:
             checkpoint,
             bundle,
             PUBLISHED_PROMPTS,
-            GraphPlan(["fp32", "fp16"], sizes, sizes, sizes if arch == "rn-small" else []),
+            GraphSelection(["fp32", "fp16"], sizes, sizes, sizes if arch == "rn-small" else []),
             text_encoder=small,
         )
     return bundle

@@ -12,7 +12,7 @@ import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import open_clip
 import safetensors
@@ -23,11 +23,11 @@ from torch import Tensor
 
 from maclip_export.encoders import describe_activation
 from maclip_export.errors import CheckpointError
+from maclip_export.vocabulary import Activation
 from maclip_runtime.bundle import hash_file
 from maclip_runtime.manifest import Architecture, Weights
 from maclip_runtime.views import CLIP_MEAN, CLIP_STD, ViewGeometry
 
-Activation = Literal["auto", "quick-gelu", "gelu"]
 StateDict = dict[str, Tensor]
 
 # Entries of OpenAI's archives that are settings, not weights. open_clip's own checkpoints lack them.

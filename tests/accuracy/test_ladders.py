@@ -14,7 +14,7 @@ import distortions
 from conftest import ScorerOf
 from distortion_ladders import Climb, Plan, climb_ladders, load_frames, rank_all
 from judging import CUES, Judge
-from maclip_export.distortions import KINDS
+from maclip_export.quality.distortions import KINDS
 from maclip_runtime.errors import UsageError
 from maclip_runtime.head import HeadConstants
 
@@ -78,7 +78,7 @@ def test_frames_are_found_below_limited_and_failures_kept(photographs: Path) -> 
 def test_rungs_are_scored_as_the_scorer_scores_them(
     photographs: Path, scorer_of: ScorerOf, tmp_path: Path
 ) -> None:
-    from maclip_export.distortions import distort
+    from maclip_export.quality.distortions import distort
 
     scorer = scorer_of("native")
     frames, _ = load_frames(photographs, side=300, count=1)

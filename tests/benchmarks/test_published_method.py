@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from maclip_export.verification import draw_scene
+from maclip_export.scenes import draw_scene
 from maclip_runtime import Scorer
 from maclip_runtime.bundle import open_bundle
 from published_method import PublishedMethod

@@ -8,8 +8,8 @@ import torch
 
 from maclip_export.checkpoints import load_file
 from maclip_export.encoders import build_image_encoder
-from maclip_export.graphs import trace_graph
-from maclip_export.half import _rewrite, convert_to_half, measure_cost
+from maclip_export.graphs.tracing import trace_graph
+from maclip_export.precision.half import _rewrite, convert_to_half, measure_cost
 from maclip_export.verification import TOLERANCE, compare, draw_extremes, draw_views
 from maclip_runtime.views import ViewGeometry
 

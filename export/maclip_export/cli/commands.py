@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import importlib
 import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import Annotated, get_args
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from maclip_runtime.bundle import Bundle, open_bundle
+from maclip_export.cli.output import print_summary, report_steps
+from maclip_export.selection import LEAST_SRCC, GraphSelection
+from maclip_export.vocabulary import Activation, FrameSize
+from maclip_runtime.bundle import check_destination, open_bundle
 from maclip_runtime.errors import MaclipError, UsageError
 from maclip_runtime.manifest import Precision
 from maclip_runtime.views import ViewGeometry
 
-if TYPE_CHECKING:
-    from maclip_export.image_graphs import Report
-
 REQUIRED = ("torch", "open_clip", "onnx", "onnxscript", "onnxruntime", "yaml", "scipy")
-
-
-class ActivationName(str, Enum):
-    """The choices of --activation."""
-
-    auto = "auto"
-    quick_gelu = "quick-gelu"
-    gelu = "gelu"
 
 
 def export(
@@ -52,8 +38,8 @@ def export(
         typer.Option(help="Prompt pairs, YAML or JSON; default: the published ones."),
     ] = None,
     activation: Annotated[
-        ActivationName, typer.Option(help="For files whose origin does not tell.")
-    ] = ActivationName.auto,
+        Activation, typer.Option(help="For files whose origin does not tell.")
+    ] = "auto",
     text: Annotated[
         bool, typer.Option(help="Include the text graph, which `maclip prompts` needs.")
     ] = True,
@@ -74,7 +60,7 @@ def export(
             "degraded pictures that were not calibrated on.",
             metavar="SRCC",
         ),
-    ] = 0.99,
+    ] = LEAST_SRCC,
     frame: Annotated[
         list[str] | None,
         typer.Option(
@@ -103,44 +89,40 @@ def export(
     if (checkpoint is None) == (model is None or pretrained is None):
         raise UsageError("give either --model NAME and --pretrained TAG, or --checkpoint FILE")
     precisions = _parse_precisions(precision)
-    frame = frame or (["any"] if "fp16" in precisions else [])
-    frames = [_parse_size(text) for text in frame if text != "none"]
-    scores = [_parse_size(text) for text in score or ()]
-    denses = [_parse_size(text) for text in dense or ()]
+    frames = _parse_sizes(frame or _default_frames(precisions))
+    scores, denses = _parse_sizes(score), _parse_sizes(dense)
     if "int8" in precisions and calibration is None:
         raise UsageError(
             "--precision int8 needs --calibration DIR, pictures such as the encoder will see"
         )
     _require_packages("export")
-    from maclip_export.calibration import read_calibration
     from maclip_export.checkpoints import load_file, load_named
     from maclip_export.export import export_bundle
-    from maclip_export.image_graphs import GraphPlan
     from maclip_export.prompts import PUBLISHED_PROMPTS, read_prompts
-    from maclip_runtime.bundle import check_destination
+    from maclip_export.quality.calibration import read_calibration
 
     check_destination(output, replace=force)
     pairs = read_prompts(prompts) if prompts else PUBLISHED_PROMPTS
     pictures = read_calibration(calibration, ViewGeometry()) if calibration else None
-    plan = GraphPlan(precisions, frames, scores, denses, pictures, int8_srcc)
-    with _reporting() as report:
+    selection = GraphSelection(precisions, frames, scores, denses, pictures, int8_srcc)
+    with report_steps() as report:
         report(f"loading {checkpoint or f'{model} {pretrained}'}")
         if checkpoint is not None:
-            loaded = load_file(checkpoint, activation.value)
+            loaded = load_file(checkpoint, activation)
         else:
             assert model is not None
             assert pretrained is not None
-            loaded = load_named(model, pretrained, activation.value)
+            loaded = load_named(model, pretrained, activation)
         bundle = export_bundle(
             loaded,
             output,
             pairs,
-            plan,
+            selection,
             text_encoder=text,
             replace_existing=force,
             report=report,
         )
-    _summarise(bundle)
+    print_summary(bundle)
 
 
 def prompts(
@@ -149,11 +131,10 @@ def prompts(
 ) -> None:
     """Replace a bundle's prompts, embedded through its own text graph: no checkpoint is needed."""
     _require_packages("prompts")
-    from maclip_export.prompts import read_prompts
-    from maclip_export.recache import recache_prompts
+    from maclip_export.prompts import read_prompts, replace_prompts
 
     pairs = read_prompts(prompts)
-    recache_prompts(open_bundle(bundle), pairs)
+    replace_prompts(open_bundle(bundle), pairs)
     typer.echo(f"{bundle}: {len(pairs)} prompt pairs: {', '.join(pair.name for pair in pairs)}")
 
 
@@ -167,7 +148,16 @@ def _parse_precisions(text: str) -> list[Precision]:
     return [name for name in known if name in chosen]
 
 
-def _parse_size(text: str) -> tuple[int, int] | None:
+def _default_frames(precisions: list[Precision]) -> list[str]:
+    """Half precision is for GPUs, which want the frame graph."""
+    return ["any"] if "fp16" in precisions else []
+
+
+def _parse_sizes(texts: list[str] | None) -> list[FrameSize | None]:
+    return [_parse_size(text) for text in texts or () if text != "none"]
+
+
+def _parse_size(text: str) -> FrameSize | None:
     """`any` to None, and `HxW` to (H, W)."""
     if text == "any":
         return None
@@ -191,40 +181,3 @@ def _require_packages(command: str) -> None:
                 f"`maclip {command}` needs {package} ({error}); on a workstation run: "
                 "pip install 'maclip-edge[export]'"
             ) from None
-
-
-@contextmanager
-def _reporting() -> Iterator[Report]:
-    """A reporter of steps: a spinner on a terminal, a line a step elsewhere; both on stderr."""
-    console = Console(stderr=True, highlight=False, markup=False)
-    if not console.is_terminal:
-        yield lambda step: print(f"{step} ...", file=sys.stderr, flush=True)  # noqa: T201
-        return
-    with console.status("starting") as status:
-
-        def report(step: str) -> None:
-            console.print(step)
-            status.update(f"{step} ...")
-
-        yield report
-
-
-def _summarise(bundle: Bundle) -> None:
-    """What was written: files, sizes, differences."""
-    table = Table(title=f"{bundle.path}", title_justify="left")
-    table.add_column("file", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("difference", justify="right", no_wrap=True)
-    table.add_column("from")
-    for file in bundle.manifest.files:
-        check = file.verification
-        if file.ranking is not None:
-            ranking = f"SRCC {file.ranking.srcc:.4f}"
-            source = f"float32 scores of {file.ranking.pictures} degraded pictures"
-            table.add_row(file.path, f"{file.size / 1e6:.1f} MB", ranking, source)
-            continue
-        difference = f"{check.difference:.1e} (limit {check.tolerance:.0e})" if check else ""
-        reference = check.reference if check else ""
-        table.add_row(file.path, f"{file.size / 1e6:.1f} MB", difference, reference)
-    Console(markup=False, highlight=False).print(table)
-    typer.echo(f"score with: maclip score PICTURES --bundle {bundle.path}")

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 
+from maclip_export.graphs.running import open_graph
 from maclip_runtime.views import Pixels
 
 _LAYERS = ("Conv", "Gemm", "MatMul")
@@ -85,11 +85,7 @@ def _starts_at_zero(
 
 
 def _run(model: onnx.ModelProto, pixels: Pixels) -> NDArray[np.float32]:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = open_graph(model)
     features: NDArray[np.float32] = session.run(None, {session.get_inputs()[0].name: pixels})[0]
     return features
 

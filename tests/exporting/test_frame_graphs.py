@@ -4,14 +4,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from maclip_export.frame_graphs import chain_graphs, write_head_graph, write_views_graph
 
 from maclip_export.checkpoints import load_file
 from maclip_export.errors import CheckpointError
 from maclip_export.export import export_bundle
-from maclip_export.frame_graphs import chain_graphs, write_head_graph, write_views_graph
-from maclip_export.image_graphs import GraphPlan
 from maclip_export.prompts import PUBLISHED_PROMPTS
-from maclip_export.verification import draw_scene
+from maclip_export.scenes import draw_scene
+from maclip_export.selection import GraphSelection
 from maclip_runtime import Scorer, open_bundle
 from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
 from maclip_runtime.head import HeadConstants, judge_views
@@ -99,7 +99,7 @@ def test_dense_frame_graphs_equal_the_dense_host_path(bundle_of, name):
 def test_dense_frame_graphs_are_for_resnets(checkpoint_file, tmp_path):
     checkpoint = load_file(checkpoint_file("vit-small"))
     with pytest.raises(CheckpointError, match="need a ResNet"):
-        export_bundle(checkpoint, tmp_path / "b", PUBLISHED_PROMPTS, GraphPlan(dense=[None]))
+        export_bundle(checkpoint, tmp_path / "b", PUBLISHED_PROMPTS, GraphSelection(dense=[None]))
     assert list(tmp_path.iterdir()) == []
 
 

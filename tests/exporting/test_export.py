@@ -8,13 +8,18 @@ import pytest
 import torch
 import yaml
 
-from export import straightline
+from exporting import straightline
 from maclip_export.checkpoints import load_file
 from maclip_export.encoders import build_image_encoder
 from maclip_export.errors import PromptsError, VerificationError
 from maclip_export.export import export_bundle
-from maclip_export.prompts import PUBLISHED_PROMPTS, embed_prompts, read_prompts, tokenize
-from maclip_export.recache import recache_prompts
+from maclip_export.prompts import (
+    PUBLISHED_PROMPTS,
+    embed_prompts,
+    read_prompts,
+    replace_prompts,
+    tokenize,
+)
 from maclip_export.verification import TOLERANCE, draw_scene, run_torch, verify_graph
 from maclip_runtime import BundleError, Scorer, open_bundle
 from maclip_runtime.manifest import PromptPair
@@ -104,7 +109,7 @@ def test_an_existing_bundle_is_replaced_only_when_told(checkpoint_file, tmp_path
     replaced = export_bundle(*arguments, text_encoder=False, replace_existing=True)
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
     with pytest.raises(BundleError, match="has no text_encoder"):
-        recache_prompts(replaced, PUBLISHED_PROMPTS)
+        replace_prompts(replaced, PUBLISHED_PROMPTS)
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "json"])
@@ -114,7 +119,7 @@ def test_prompts_are_recached_through_the_text_graph(checkpoint, arch, tmp_path,
     text = json.dumps(pairs) if suffix == "json" else yaml.safe_dump(pairs)
     (tmp_path / f"p.{suffix}").write_text(text)
     wanted = (PromptPair("light", "A bright photo.", "A dark photo."),)
-    recached = recache_prompts(bundle, read_prompts(tmp_path / f"p.{suffix}"))
+    recached = replace_prompts(bundle, read_prompts(tmp_path / f"p.{suffix}"))
     assert recached.manifest.prompts == wanted
     expected = straightline.embed(checkpoint.model, wanted).numpy()
     assert recached.load_prompts() == pytest.approx(expected, abs=1e-6)

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-from scipy.stats import spearmanr
 
-from maclip_export.distortions import KINDS, distort
 from maclip_export.errors import CalibrationError
+from maclip_export.quality.distortions import KINDS, distort
+from maclip_export.quality.frames import limit_side
 from maclip_runtime.errors import PictureError
 from maclip_runtime.images import list_pictures, prepare_frame
-from maclip_runtime.manifest import Ranking
 from maclip_runtime.views import Frame, Pixels, ViewGeometry, iterate_views
 
 _MOST_MEASURED = 16  # in five versions each: 12, 32 and 96 frames gave rankings alike
@@ -42,7 +40,7 @@ def read_calibration(directory: Path, geometry: ViewGeometry) -> CalibrationSet:
             frame = prepare_frame(path, "native", geometry.size).frame
         except PictureError as error:
             raise CalibrationError(f"{error}; take it out of the calibration pictures") from None
-        frames.append(_shrink(frame, geometry.size))
+        frames.append(limit_side(frame, _LONGEST_SIDE, shortest=geometry.size))
     ranked = frames[1::2][:_MOST_RANKED]
     held_back = {id(frame) for frame in ranked}
     measured = [frame for frame in frames if id(frame) not in held_back]
@@ -83,28 +81,7 @@ def degrade_ranked(pictures: CalibrationSet) -> Iterator[Frame]:
                 yield distort(picture, kind, severity, seed=number)
 
 
-def compare_rankings(scores: list[float], reference: list[float]) -> Ranking:
-    """How scores of the same pictures agree: rank correlation, and their differences."""
-    differences = np.subtract(scores, reference)
-    return Ranking(
-        srcc=float(spearmanr(scores, reference).statistic),
-        mean_difference=float(differences.mean()),
-        largest_difference=float(np.abs(differences).max()),
-        pictures=len(scores),
-    )
-
-
 def _spread(paths: list[Path], most: int) -> list[Path]:
     """At most that many of the paths, at even distances."""
     count = min(len(paths), most)
     return [paths[index * len(paths) // count] for index in range(count)]
-
-
-def _shrink(frame: Frame, shortest: int) -> Frame:
-    """A frame of at most 640 pixels on its longer side, but no less than a view on its shorter."""
-    height, width = frame.shape[:2]
-    scale = max(_LONGEST_SIDE / max(height, width), shortest / min(height, width))
-    if scale >= 1:
-        return frame
-    size = (max(shortest, round(width * scale)), max(shortest, round(height * scale)))
-    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS))

@@ -12,14 +12,15 @@ AutoCast looks upward only (wrong by 62 times on weights that underflow) and pin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 import onnx_ir as ir
-import onnxruntime
 from numpy.typing import NDArray
+
+from maclip_export.graphs.running import open_graph
 
 # Normalisations, softmax and means: sums over many terms, or exponentials. TensorRT also wants the
 # input and the scale of a LayerNormalization to be of one type.
@@ -52,9 +53,8 @@ def convert_to_half(
     pixels: inputs `[n, 3, S, S]` of a few views each; every activation of a run is kept at once.
     Returns the graph, and the nodes that stayed float32, each with the reason.
     """
-    costs = _measure_costs(model, pixels)
-    wide = _find_wide_nodes(model, costs)
-    return _rewrite(model, set(wide)), wide
+    float32_nodes = _find_float32_nodes(model, _measure_costs(model, pixels))
+    return rewrite_in_half(model, float32_nodes), float32_nodes
 
 
 def measure_cost(values: NDArray[np.float32], headroom: float = 1.0) -> HalfCost:
@@ -76,11 +76,7 @@ def _measure_costs(
     activations = [v for node in graph for v in node.outputs if v.dtype == _FLOAT and v.name]
     already = {value.name for value in graph.outputs}
     graph.outputs.extend(value for value in activations if value.name not in already)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        ir.to_proto(exposed).SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = open_graph(ir.to_proto(exposed))
     costs = {
         str(name): measure_cost(value.const_value.numpy())
         for name, value in graph.initializers.items()
@@ -96,7 +92,7 @@ def _measure_costs(
     return costs
 
 
-def _find_wide_nodes(model: onnx.ModelProto, costs: Mapping[str, HalfCost]) -> dict[str, str]:
+def _find_float32_nodes(model: onnx.ModelProto, costs: Mapping[str, HalfCost]) -> dict[str, str]:
     """The nodes that stay float32, by name, each with the reason."""
     reasons: dict[str, str] = {}
     for node in ir.from_proto(model).graph:
@@ -114,8 +110,8 @@ def _find_wide_nodes(model: onnx.ModelProto, costs: Mapping[str, HalfCost]) -> d
     return reasons
 
 
-def _rewrite(model: onnx.ModelProto, wide: set[str]) -> onnx.ModelProto:
-    """The graph in half but for the nodes named in `wide`, with Casts where the precision changes.
+def rewrite_in_half(model: onnx.ModelProto, float32_nodes: Container[str]) -> onnx.ModelProto:
+    """The graph in half but for the nodes named in `float32_nodes`, with Casts where the precision changes.
 
     Weights are stored in the precision of the node that reads them.
     """
@@ -135,7 +131,7 @@ def _rewrite(model: onnx.ModelProto, wide: set[str]) -> onnx.ModelProto:
         return converted[value, dtype]
 
     for node in list(graph):
-        dtype = _FLOAT if node.name in wide else _HALF
+        dtype = _FLOAT if node.name in float32_nodes else _HALF
         for index, value in enumerate(node.inputs):
             if value is not None and value.dtype in (_FLOAT, _HALF):
                 node.replace_input_with(index, convert(value, dtype))

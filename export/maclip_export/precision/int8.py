@@ -52,7 +52,7 @@ def quantise_graph(
     source = onnx.ModelProto()
     source.CopyFrom(model)
     resnet = any(node.op_type == "AveragePool" for node in source.graph.node)
-    wide = _name_wide_nodes(source, resnet=resnet)
+    float32_nodes = _name_float32_nodes(source, resnet=resnet)
     if target == "cpu":
         _replace_average_pools(source)
     options: dict[str, Any] = {"WeightSymmetric": True, "QuantizeBias": target == "cpu"}
@@ -71,7 +71,7 @@ def quantise_graph(
             per_channel=True,
             activation_type=QuantType.QUInt8 if target == "cpu" else QuantType.QInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=wide,
+            nodes_to_exclude=float32_nodes,
             calibrate_method=CalibrationMethod.MinMax,
             extra_options=options,
         )
@@ -80,7 +80,7 @@ def quantise_graph(
     return quantised
 
 
-def _name_wide_nodes(model: onnx.ModelProto, *, resnet: bool) -> list[str]:
+def _name_float32_nodes(model: onnx.ModelProto, *, resnet: bool) -> list[str]:
     """The nodes that stay float32."""
     nodes = list(model.graph.node)
     weights = {tensor.name: tensor.dims for tensor in model.graph.initializer}

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from export.straightline import encode_without_positions
-from maclip_export.attention import SelfAttention, SingleQueryAttention
+from exporting.straightline import encode_without_positions
 from maclip_export.checkpoints import load_file
 from maclip_export.encoders import TextEncoder, build_image_encoder
+from maclip_export.encoders.attention import SelfAttention, SingleQueryAttention
 from maclip_export.errors import CheckpointError
 from maclip_export.verification import draw_views
 from maclip_runtime.views import ViewGeometry

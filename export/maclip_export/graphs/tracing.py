@@ -1,4 +1,4 @@
-"""Torch modules to ONNX graphs: one file each, in versions that old readers know."""
+"""Torch modules to ONNX graphs, in versions that old readers know."""
 
 from __future__ import annotations
 
@@ -7,22 +7,13 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import onnx
 import torch
 from torch import Tensor, nn
 
 from maclip_export.errors import CheckpointError
-from maclip_runtime.bundle import describe_file
-from maclip_runtime.manifest import BundleFile, FileKind, Precision, Ranking, Verification
-from maclip_runtime.manifest import Tensor as TensorType
-
-# The newest pair that both the oldest supported ONNX Runtime (1.17: opset 20, IR 9) and TensorRT 10.3
-# (opset 20) read with room to spare; 18 is also what torch's exporter writes without converting.
-OPSET = 18
-IR_VERSION = 8
-PRODUCER = "maclip-edge"
+from maclip_export.graphs.building import IR_VERSION, OPSET, PRODUCER
 
 _PROTOBUF_LIMIT = 2**31
 _MOST_CELLS = 4096  # torch.export wants a bound; 131072 pixels
@@ -100,43 +91,6 @@ def _name_axes(value: onnx.ValueInfoProto, names: tuple[str | None, ...]) -> Non
     for axis, name in zip(value.type.tensor_type.shape.dim, names, strict=True):
         if name is not None:
             axis.dim_param = name
-
-
-def read_signature(path: Path) -> tuple[dict[str, TensorType], dict[str, TensorType]]:
-    """Inputs and outputs of a graph file, as the manifest records them."""
-    graph = onnx.load(path, load_external_data=False).graph
-
-    def describe(values: Iterator[onnx.ValueInfoProto]) -> dict[str, TensorType]:
-        return {
-            value.name: TensorType(
-                onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name,
-                tuple(dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim),
-            )
-            for value in values
-        }
-
-    return describe(iter(graph.input)), describe(iter(graph.output))
-
-
-def describe_graph(
-    path: Path,
-    kind: FileKind,
-    precision: Precision,
-    *,
-    verification: Verification | None = None,
-    ranking: Ranking | None = None,
-) -> BundleFile:
-    """The manifest entry of a graph file that was just written into a staged bundle."""
-    inputs, outputs = read_signature(path)
-    return describe_file(
-        path,
-        kind,
-        precision=precision,
-        inputs=inputs,
-        outputs=outputs,
-        verification=verification,
-        ranking=ranking,
-    )
 
 
 @contextlib.contextmanager

@@ -6,23 +6,23 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from maclip_export.calibration import (
+from maclip_export.checkpoints import load_file
+from maclip_export.encoders import build_image_encoder
+from maclip_export.errors import CalibrationError, VerificationError
+from maclip_export.export import export_bundle
+from maclip_export.graphs.tracing import trace_graph
+from maclip_export.image_graphs import NAMES, GraphSelection
+from maclip_export.precision.int8 import quantise_graph
+from maclip_export.precision.sensitivity import rank_layers
+from maclip_export.prompts import PUBLISHED_PROMPTS
+from maclip_export.quality.calibration import (
     CalibrationSet,
     compare_rankings,
     degrade_ranked,
     draw_calibration_views,
     read_calibration,
 )
-from maclip_export.checkpoints import load_file
-from maclip_export.distortions import KINDS
-from maclip_export.encoders import build_image_encoder
-from maclip_export.errors import CalibrationError, VerificationError
-from maclip_export.export import export_bundle
-from maclip_export.graphs import trace_graph
-from maclip_export.image_graphs import NAMES, GraphPlan
-from maclip_export.int8 import quantise_graph
-from maclip_export.prompts import PUBLISHED_PROMPTS
-from maclip_export.sensitivity import rank_layers
+from maclip_export.quality.distortions import KINDS
 from maclip_export.verification import draw_scene, draw_views
 from maclip_runtime.views import ViewGeometry
 
@@ -135,7 +135,7 @@ def test_layers_are_ranked_by_what_they_cost(traced):
 
 def test_an_export_below_the_ranking_fails_and_names_the_layers(checkpoint_file, tmp_path):
     """Random weights rank nothing, so their INT8 scores cannot keep the order."""
-    plan = GraphPlan(["fp32", "int8"], calibration=PICTURES)
+    plan = GraphSelection(["fp32", "int8"], calibration=PICTURES)
     with pytest.raises(VerificationError, match=r"less than 0.99; .*hurt most.*blocks\.") as caught:
         export_bundle(
             load_file(checkpoint_file("rn-small")),

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from scipy.stats import spearmanr
 
-from maclip_export.calibration import read_calibration
 from maclip_export.checkpoints import load_file
-from maclip_export.distortions import KINDS, distort
 from maclip_export.export import export_bundle
-from maclip_export.image_graphs import GraphPlan
 from maclip_export.prompts import PUBLISHED_PROMPTS
+from maclip_export.quality.calibration import read_calibration
+from maclip_export.quality.distortions import KINDS, distort
+from maclip_export.selection import GraphSelection
 from maclip_runtime import Scorer
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +42,7 @@ def demo_bundle(tmp_path_factory):
         checkpoint,
         tmp_path_factory.mktemp("fidelity") / "demo.maclip",
         PUBLISHED_PROMPTS,
-        GraphPlan(
+        GraphSelection(
             ["fp32", "fp16", "int8"],
             calibration=read_calibration(ROOT / "samples", checkpoint.views),
         ),
