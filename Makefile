@@ -41,7 +41,7 @@ $(OLDEST)/.installed: pyproject.toml tests/oldest.txt
 	$(OLDEST)/bin/python -m pip install --quiet --editable ".[cpu]" pytest hypothesis --constraint tests/oldest.txt
 	touch $@
 
-$(BUNDLES)/.made: $(DEV)/.installed tests/make_bundles.py tests/reference/make_checkpoint.py $(wildcard export/maclip_export/*.py runtime/maclip_runtime/*.py)
+$(BUNDLES)/.made: $(DEV)/.installed tests/make_bundles.py tests/reference/make_checkpoint.py $(shell find export/maclip_export runtime/maclip_runtime -name '*.py')
 	rm -rf $(BUNDLES)
 	$(DEV)/bin/python tests/make_bundles.py $(BUNDLES)
 	touch $@

@@ -83,7 +83,7 @@ def encode_prompts(model: CLIP, tokens: Tensor) -> Tensor:
     return F.normalize(model.encode_text(tokens).float(), dim=-1).view(2, len(PROMPT_PAIRS), -1)
 
 
-def judge_features(features: Tensor, prompts: Tensor, logit_scale: Tensor) -> Cues:
+def score_features(features: Tensor, prompts: Tensor, logit_scale: Tensor) -> Cues:
     """The published head, differentiable. features: [V, D], unnormalised; prompts: [2, 5, D]."""
     directions = F.normalize(features, dim=-1)
     cosines = torch.einsum("vd,pkd->pvk", directions, prompts)

@@ -27,7 +27,8 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 Values = NDArray[np.float64]
-Judge = Callable[[Frame], tuple[float, float, float]]
+Scored = tuple[float, float, float]  # as in CUES
+ScoreFrame = Callable[[Frame], Scored]
 
 CUES = ("score", "similarity", "magnitude")
 SEVERITIES = np.linspace(0, 1, 9)
@@ -36,24 +37,24 @@ TEXTURED_SHARE = 0.5
 OUTPUT = Path(__file__).parent.parent / "docs" / "demo-encoder"
 
 
-def open_runtime(bundle: str) -> Judge:
-    """A judge that scores frames as users do, with the runtime and a bundle."""
+def open_runtime(bundle: str) -> ScoreFrame:
+    """A function that scores frames as users do, with the runtime and a bundle."""
     from maclip_runtime import Scorer
 
     scorer = Scorer(bundle)
 
-    def judge(frame: Frame) -> tuple[float, float, float]:
+    def score(frame: Frame) -> Scored:
         result = scorer.score(frame)
         return result.score, result.similarity, result.magnitude
 
-    return judge
+    return score
 
 
-def open_checkpoint(path: Path) -> Judge:
-    """A judge that runs a checkpoint in torch, for trials before there is a bundle."""
+def open_checkpoint(path: Path) -> ScoreFrame:
+    """A function that runs a checkpoint in torch, for trials before there is a bundle."""
     import torch
 
-    from encoder import encode_prompts, judge_features, load_checkpoint, tokenise_prompts
+    from encoder import encode_prompts, load_checkpoint, score_features, tokenise_prompts
     from maclip_runtime.views import ViewGeometry, iterate_views
 
     torch.set_num_threads(2)
@@ -61,14 +62,14 @@ def open_checkpoint(path: Path) -> Judge:
     with torch.no_grad():
         prompts = encode_prompts(model, tokenise_prompts())
 
-    def judge(frame: Frame) -> tuple[float, float, float]:
+    def score(frame: Frame) -> Scored:
         with torch.no_grad():
             views = np.concatenate(list(iterate_views(frame, ViewGeometry(), 32)))
             pixels = torch.from_numpy(views).contiguous(memory_format=torch.channels_last)
-            cues = judge_features(model.encode_image(pixels), prompts, model.logit_scale)
+            cues = score_features(model.encode_image(pixels), prompts, model.logit_scale)
         return float(cues.score.mean()), float(cues.similarity.mean()), float(cues.magnitude.mean())
 
-    return judge
+    return score
 
 
 def choose_pictures(cache: Path) -> tuple[dict[str, Frame], list[str]]:
@@ -80,14 +81,16 @@ def choose_pictures(cache: Path) -> tuple[dict[str, Frame], list[str]]:
     return kept, sorted(set(resized) - set(kept))
 
 
-def score_ladders(judge: Judge, pictures: dict[str, Frame], kinds: list[str]) -> dict[str, Values]:
+def score_ladders(
+    score: ScoreFrame, pictures: dict[str, Frame], kinds: list[str]
+) -> dict[str, Values]:
     """Score every ladder: kind to float [pictures, severities, 3], the last axis as in CUES."""
-    pristine = {name: judge(frame) for name, frame in pictures.items()}
+    pristine = {name: score(frame) for name, frame in pictures.items()}
     ladders = {}
     for kind in kinds:
         rows = []
         for seed, (name, frame) in enumerate(pictures.items()):
-            worse = [judge(distort(frame, kind, float(s), seed)) for s in SEVERITIES[1:]]
+            worse = [score(distort(frame, kind, float(s), seed)) for s in SEVERITIES[1:]]
             rows.append([pristine[name], *worse])
         ladders[kind] = np.array(rows, np.float64)
         print(f"{kind}: {len(rows)} ladders scored", flush=True)
@@ -167,11 +170,11 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder for the pictures")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
-    judge = (
+    score = (
         open_checkpoint(options.checkpoint) if options.checkpoint else open_runtime(options.bundle)
     )
     pictures, flat = choose_pictures(options.cache)
-    ladders = score_ladders(judge, pictures, list(KINDS))
+    ladders = score_ladders(score, pictures, list(KINDS))
     kinds = {kind: summarise_kind(values) for kind, values in ladders.items()}
     above = np.array([row["pristine_above_worst"] for row in kinds.values()]).sum(axis=0)
     figures = {

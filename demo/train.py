@@ -21,10 +21,10 @@ from encoder import (
     Cues,
     build_encoder,
     encode_prompts,
-    judge_features,
     normalise_views,
     recalibrate_norms,
     save_checkpoint,
+    score_features,
     set_view_side,
     tokenise_prompts,
 )
@@ -135,7 +135,7 @@ def train(pool: Pool, plan: Plan, output: Path) -> None:
         set_view_side(model, sides[step])
         with torch.autocast("cpu", torch.bfloat16):
             features = model.encode_image(normalise_views(batch.views))
-        cues = judge_features(features.float(), encode_prompts(model, tokens), model.logit_scale)
+        cues = score_features(features.float(), encode_prompts(model, tokens), model.logit_scale)
         terms = measure_loss(cues, batch.quality)
         optimiser.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from maclip_runtime.views import (
@@ -13,11 +15,13 @@ from maclip_runtime.views import (
 )
 
 
+@lru_cache(maxsize=8)  # 12 megapixels take seconds, and every graph of a size is tried on the same
 def draw_scene(height: int, width: int, seed: int = 0) -> Frame:
     """A synthetic photograph-like frame `[H, W, 3]`: smooth shading, hard edges, texture and noise.
 
     Verification needs content with the statistics of pictures (an encoder's activations on plain
-    noise are not those it sees in use), and needs it on a machine that has no pictures.
+    noise are not those it sees in use), and needs it on a machine that has no pictures. The frame is
+    kept for the next who asks for it, and so is read-only.
     """
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -36,7 +40,9 @@ def draw_scene(height: int, width: int, seed: int = 0) -> Frame:
         scene[top:bottom, left:right] = 0.6 * scene[top:bottom, left:right] + rng.normal(0, 1, 3)
     scene = (scene - scene.mean()) / (4 * scene.std()) + 0.5
     scene += rng.normal(0, 0.02, scene.shape)
-    return (scene.clip(0, 1) * 255).round().astype(np.uint8)
+    frame = (scene.clip(0, 1) * 255).round().astype(np.uint8)
+    frame.flags.writeable = False
+    return frame
 
 
 def draw_views(geometry: ViewGeometry, count: int = 5) -> Pixels:

@@ -6,10 +6,11 @@ from torch import nn
 
 from exporting.straightline import encode_without_positions
 from maclip_export.checkpoints import load_file
-from maclip_export.encoders import TextEncoder, build_image_encoder
+from maclip_export.encoders import build_image_encoder
 from maclip_export.encoders.attention import SelfAttention, SingleQueryAttention
+from maclip_export.encoders.text import TextEncoder
 from maclip_export.errors import CheckpointError
-from maclip_export.verification import draw_views
+from maclip_export.scenes import draw_views
 from maclip_runtime.views import ViewGeometry
 
 # Largest difference over largest value; measured 0.5e-6 (small) to 1.8e-6 (RN50, whose folded

@@ -2,15 +2,16 @@
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 
 from maclip_export.checkpoints import load_file
 from maclip_export.encoders import build_image_encoder
+from maclip_export.graphs.running import open_graph
 from maclip_export.graphs.tracing import trace_graph
-from maclip_export.precision.half import _rewrite, convert_to_half, measure_cost
-from maclip_export.verification import TOLERANCE, compare, draw_extremes, draw_views
+from maclip_export.precision.half import convert_to_half, measure_cost, rewrite_in_half
+from maclip_export.scenes import draw_extremes, draw_views
+from maclip_export.verification import TOLERANCE, compare
 from maclip_runtime.views import ViewGeometry
 
 VIEWS = draw_views(ViewGeometry(), 3)
@@ -35,8 +36,10 @@ def scale_inside(encoder, arch, gain):
 
 
 @pytest.fixture
-def traced(checkpoint_file, arch):
+def traced(checkpoint_file, encoder_graph, arch):
     def trace(gain):
+        if gain == 1.0:
+            return encoder_graph(arch)
         encoder = build_image_encoder(load_file(checkpoint_file(arch)).model, ViewGeometry())
         scale_inside(encoder, arch, gain)
         example = torch.from_numpy(VIEWS[:2])
@@ -46,10 +49,7 @@ def traced(checkpoint_file, arch):
 
 
 def run(model, pixels=VIEWS):
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    return session.run(None, {"pixels": pixels})[0]
+    return open_graph(model).run(None, {"pixels": pixels})[0]
 
 
 def element_types(model):
@@ -58,9 +58,9 @@ def element_types(model):
 
 def test_an_ordinary_encoder_is_half_but_for_normalisation_and_softmax(traced, arch):
     model = traced(1.0)
-    half, wide = convert_to_half(model, [VIEWS, draw_extremes(ViewGeometry())])
+    half, float32_nodes = convert_to_half(model, [VIEWS, draw_extremes(ViewGeometry())])
     assert compare(run(half), run(model)) < TOLERANCE["fp16"]
-    assert all("wants range" in reason for reason in wide.values())
+    assert all("wants range" in reason for reason in float32_nodes.values())
     assert half.ByteSize() < 0.55 * model.ByteSize()
     for value in (*half.graph.input, *half.graph.output):
         assert value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
@@ -73,18 +73,22 @@ def test_an_ordinary_encoder_is_half_but_for_normalisation_and_softmax(traced, a
 def test_an_encoder_beyond_halfs_range_still_exports_correctly(traced, arch, gain):
     model = traced(gain)
     expected = run(model)
-    half, wide = convert_to_half(model, [VIEWS])
+    half, float32_nodes = convert_to_half(model, [VIEWS])
     assert compare(run(half), expected) < TOLERANCE["fp16"]
-    reasons = " ".join(wide.values())
+    reasons = " ".join(float32_nodes.values())
     assert ("overflows in half" if gain > 1 else "loses") in reasons
     # It was needed: the same graph with everything in half does not compute the same.
     with np.errstate(over="ignore"):
-        naive = run(_rewrite(model, {name for name, why in wide.items() if "wants range" in why}))
+        naive = run(
+            rewrite_in_half(
+                model, {name for name, why in float32_nodes.items() if "wants range" in why}
+            )
+        )
     assert not compare(naive, expected) < TOLERANCE["fp16"]
 
 
 def test_every_type_is_in_the_graph(traced):
-    half, wide = convert_to_half(traced(1.0), [VIEWS])
+    half, float32_nodes = convert_to_half(traced(1.0), [VIEWS])
     onnx.checker.check_model(half, full_check=True)
     types = element_types(half)
     for node in half.graph.node:
@@ -94,7 +98,7 @@ def test_every_type_is_in_the_graph(traced):
         }
         assert len(floats) < 2, node.name
         if floats:
-            assert (floats == {onnx.TensorProto.FLOAT}) == (node.name in wide), node.name
+            assert (floats == {onnx.TensorProto.FLOAT}) == (node.name in float32_nodes), node.name
 
 
 @pytest.mark.parametrize(

@@ -1,29 +1,22 @@
 """INT8 exports: calibrated on some pictures, held to the ranking of others, one format per engine."""
 
+import copy
+from functools import cache
+
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
-from PIL import Image
 
 from maclip_export.checkpoints import load_file
-from maclip_export.encoders import build_image_encoder
-from maclip_export.errors import CalibrationError, VerificationError
+from maclip_export.errors import VerificationError
 from maclip_export.export import export_bundle
-from maclip_export.graphs.tracing import trace_graph
-from maclip_export.image_graphs import NAMES, GraphSelection
+from maclip_export.graphs.running import open_graph
 from maclip_export.precision.int8 import quantise_graph
 from maclip_export.precision.sensitivity import rank_layers
 from maclip_export.prompts import PUBLISHED_PROMPTS
-from maclip_export.quality.calibration import (
-    CalibrationSet,
-    compare_rankings,
-    degrade_ranked,
-    draw_calibration_views,
-    read_calibration,
-)
-from maclip_export.quality.distortions import KINDS
-from maclip_export.verification import draw_scene, draw_views
+from maclip_export.quality.calibration import CalibrationSet, draw_calibration_views
+from maclip_export.scenes import draw_scene, draw_views
+from maclip_export.selection import GraphSelection
 from maclip_runtime.views import ViewGeometry
 
 GEOMETRY = ViewGeometry()
@@ -33,11 +26,15 @@ PICTURES = CalibrationSet(
 
 
 @pytest.fixture
-def traced(checkpoint_file, arch):
-    import torch
+def traced(encoder_graph, arch):
+    return encoder_graph(arch)
 
-    encoder = build_image_encoder(load_file(checkpoint_file(arch)).model, GEOMETRY)
-    return trace_graph(encoder, torch.from_numpy(draw_views(GEOMETRY, 2)), NAMES)
+
+@pytest.fixture(scope="session")
+def quantised(encoder_graph):
+    """The graph of a small encoder in INT8; read it only, it is made once."""
+    batches = draw_calibration_views(PICTURES, GEOMETRY)
+    return cache(lambda arch, target: quantise_graph(encoder_graph(arch), batches, target))
 
 
 def types_by_operation(model, operation):
@@ -62,8 +59,8 @@ def name_weights(model):
 
 
 @pytest.mark.parametrize("target", ["cpu", "tensorrt"])
-def test_weights_are_signed_and_symmetric_per_channel(traced, target):
-    model = quantise_graph(traced, draw_calibration_views(PICTURES, GEOMETRY), target)
+def test_weights_are_signed_and_symmetric_per_channel(quantised, arch, target):
+    model = quantised(arch, target)
     initializers = {tensor.name: tensor for tensor in model.graph.initializer}
     weights = name_weights(model)
     assert len(weights) >= 10
@@ -75,8 +72,8 @@ def test_weights_are_signed_and_symmetric_per_channel(traced, target):
         assert not onnx.numpy_helper.to_array(initializers[f"{base}_zero_point"]).any()
 
 
-def test_tensorrts_form_is_signed_without_zero_points_or_integer_biases(traced):
-    model = quantise_graph(traced, draw_calibration_views(PICTURES, GEOMETRY), "tensorrt")
+def test_tensorrts_form_is_signed_without_zero_points_or_integer_biases(quantised, arch):
+    model = quantised(arch, "tensorrt")
     types = types_by_operation(model, "QuantizeLinear") | types_by_operation(
         model, "DequantizeLinear"
     )
@@ -87,8 +84,8 @@ def test_tensorrts_form_is_signed_without_zero_points_or_integer_biases(traced):
 
 
 @pytest.mark.parametrize("arch", ["rn-small"])
-def test_the_cpus_form_is_unsigned_with_integer_biases_and_no_pools(traced):
-    model = quantise_graph(traced, draw_calibration_views(PICTURES, GEOMETRY), "cpu")
+def test_the_cpus_form_is_unsigned_with_integer_biases_and_no_pools(quantised, arch):
+    model = quantised(arch, "cpu")
     types = types_by_operation(model, "QuantizeLinear") | types_by_operation(
         model, "DequantizeLinear"
     )
@@ -96,8 +93,8 @@ def test_the_cpus_form_is_unsigned_with_integer_biases_and_no_pools(traced):
     assert "AveragePool" not in {node.op_type for node in model.graph.node}
 
 
-def test_what_makes_the_features_stays_float32(traced):
-    model = quantise_graph(traced, draw_calibration_views(PICTURES, GEOMETRY), "cpu")
+def test_what_makes_the_features_stays_float32(quantised, arch):
+    model = quantised(arch, "cpu")
     (output,) = model.graph.output
     makers = {name: node for node in model.graph.node for name in node.output}
     last = makers[output.name]
@@ -105,22 +102,19 @@ def test_what_makes_the_features_stays_float32(traced):
     assert any(weights.get(name) == onnx.TensorProto.FLOAT for name in last.input)
 
 
-def test_features_stay_near_the_float32_ones(traced):
+def test_features_stay_near_the_float32_ones(quantised, traced, arch):
     views = draw_views(GEOMETRY, 4)
     for target in ("cpu", "tensorrt"):
-        model = quantise_graph(traced, draw_calibration_views(PICTURES, GEOMETRY), target)
+        model = quantised(arch, target)
         features, expected = (
-            onnxruntime.InferenceSession(
-                graph.SerializeToString(), providers=["CPUExecutionProvider"]
-            ).run(None, {"pixels": views})[0]
-            for graph in (model, traced)
+            open_graph(graph).run(None, {"pixels": views})[0] for graph in (model, traced)
         )
         error = np.linalg.norm(features - expected) / np.linalg.norm(expected)
         assert error < 0.15  # measured: 0.02 to 0.06 with random weights
 
 
-def test_layers_are_ranked_by_what_they_cost(traced):
-    model = quantise_graph(traced, draw_calibration_views(PICTURES, GEOMETRY), "cpu")
+def test_layers_are_ranked_by_what_they_cost(quantised, traced, arch):
+    model = copy.deepcopy(quantised(arch, "cpu"))
     # Make one layer much worse than the rest: what it reads of its weights is half as large again.
     weights = name_weights(model)
     victim = weights[len(weights) // 2]
@@ -135,70 +129,14 @@ def test_layers_are_ranked_by_what_they_cost(traced):
 
 def test_an_export_below_the_ranking_fails_and_names_the_layers(checkpoint_file, tmp_path):
     """Random weights rank nothing, so their INT8 scores cannot keep the order."""
-    plan = GraphSelection(["fp32", "int8"], calibration=PICTURES)
+    selection = GraphSelection(["fp32", "int8"], calibration=PICTURES)
     with pytest.raises(VerificationError, match=r"less than 0.99; .*hurt most.*blocks\.") as caught:
         export_bundle(
             load_file(checkpoint_file("rn-small")),
             tmp_path / "b",
             PUBLISHED_PROMPTS,
-            plan,
+            selection,
             text_encoder=False,
         )
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_ranking_is_the_rank_correlation_and_the_differences():
-    ranking = compare_rankings([0.1, 0.4, 0.3, 0.9], [0.1, 0.3, 0.4, 0.8])
-    assert ranking.srcc == pytest.approx(0.8)
-    assert ranking.mean_difference == pytest.approx(0.025)
-    assert ranking.largest_difference == pytest.approx(0.1)
-    assert ranking.pictures == 4
-
-
-def test_pictures_are_calibrated_on_or_ranked_never_both(tmp_path):
-    for number in range(30):
-        Image.fromarray(draw_scene(240, 700, seed=number)).save(tmp_path / f"{number:02}.png")
-    pictures = read_calibration(tmp_path, GEOMETRY)
-    assert (len(pictures.measured), len(pictures.ranked)) == (16, 6)
-    assert all(min(f.shape[:2]) >= 224 for f in (*pictures.measured, *pictures.ranked))
-    measured = {frame.tobytes() for frame in pictures.measured}
-    assert not measured & {frame.tobytes() for frame in pictures.ranked}
-    assert len(list(degrade_ranked(pictures))) == 6 * (1 + 2 * len(KINDS))
-
-
-def write_nothing(directory):
-    pass
-
-
-def write_one(directory):
-    Image.new("RGB", (300, 300)).save(directory / "one.png")
-
-
-def write_broken(directory):
-    write_one(directory)
-    (directory / "two.png").write_text("no picture")
-
-
-@pytest.mark.parametrize(
-    ("write", "message"),
-    [
-        (write_nothing, "at least 2"),
-        (write_one, "at least 2"),
-        (write_broken, "two.png: not a pic"),
-    ],
-)
-def test_calibration_pictures_that_do_not_do(tmp_path, write, message):
-    write(tmp_path)
-    with pytest.raises(CalibrationError, match=message):
-        read_calibration(tmp_path, GEOMETRY)
-
-
-def test_the_command_asks_for_calibration_pictures(maclip, checkpoint_file, tmp_path):
-    arguments = ("export", "--checkpoint", checkpoint_file("rn-small"), "--output", tmp_path / "b")
-    done = maclip(*arguments, "--precision", "fp32,int8")
-    assert done.returncode == 2
-    assert "needs --calibration DIR" in done.stderr
-    done = maclip(*arguments, "--precision", "int8", "--calibration", tmp_path / "nothing")
-    assert done.returncode == 2
-    assert "no such directory" in done.stderr

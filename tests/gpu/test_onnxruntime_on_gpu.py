@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from maclip_export.verification import TOLERANCE, compare, draw_scene
+from maclip_export.scenes import draw_scene
+from maclip_export.verification import TOLERANCE, compare
 from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine, find_gpu_engines
 
 pytestmark = pytest.mark.gpu

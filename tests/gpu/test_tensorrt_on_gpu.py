@@ -8,7 +8,8 @@ from contextlib import ExitStack, closing
 import numpy as np
 import pytest
 
-from maclip_export.verification import TOLERANCE, compare, draw_scene
+from maclip_export.scenes import draw_scene
+from maclip_export.verification import TOLERANCE, compare
 from maclip_runtime import EngineError, Scorer, open_bundle
 from maclip_runtime.engines.cuda import Cuda
 from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine

@@ -95,13 +95,13 @@ def export(
         raise UsageError(
             "--precision int8 needs --calibration DIR, pictures such as the encoder will see"
         )
+    check_destination(output, replace=force)
     _require_packages("export")
     from maclip_export.checkpoints import load_file, load_named
     from maclip_export.export import export_bundle
     from maclip_export.prompts import PUBLISHED_PROMPTS, read_prompts
     from maclip_export.quality.calibration import read_calibration
 
-    check_destination(output, replace=force)
     pairs = read_prompts(prompts) if prompts else PUBLISHED_PROMPTS
     pictures = read_calibration(calibration, ViewGeometry()) if calibration else None
     selection = GraphSelection(precisions, frames, scores, denses, pictures, int8_srcc)

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-Frame = NDArray[np.uint8]
-Pixels = NDArray[np.float32]  # [H, W, 3] in [0, 1], or outside it before rounding
+from maclip_runtime.views import Frame
+
+FloatFrame = NDArray[np.float32]  # [H, W, 3] in [0, 1], or outside it before rounding
 
 
 def distort(frame: Frame, kind: str, severity: float, seed: int = 0) -> Frame:
@@ -43,11 +44,11 @@ def distort(frame: Frame, kind: str, severity: float, seed: int = 0) -> Frame:
     return KINDS[kind](frame, float(severity), np.random.default_rng(seed))
 
 
-def _to_pixels(frame: Frame) -> Pixels:
+def _to_pixels(frame: Frame) -> FloatFrame:
     return frame.astype(np.float32) / np.float32(255)
 
 
-def _to_frame(pixels: Pixels) -> Frame:
+def _to_frame(pixels: FloatFrame) -> Frame:
     return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
 
 
@@ -56,11 +57,11 @@ def _blend_geometric(start: float, end: float, severity: float) -> float:
     return start * (end / start) ** severity
 
 
-def _blur(pixels: Pixels, sigma: float) -> Pixels:
+def _blur(pixels: FloatFrame, sigma: float) -> FloatFrame:
     return ndimage.gaussian_filter(pixels, (sigma, sigma, 0), mode="nearest", truncate=3.0)
 
 
-def _convolve(pixels: Pixels, kernel: Pixels) -> Pixels:
+def _convolve(pixels: FloatFrame, kernel: FloatFrame) -> FloatFrame:
     """Convolve each channel with a small 2-D kernel, edges repeated."""
     radius_y, radius_x = kernel.shape[0] // 2, kernel.shape[1] // 2
     height, width = pixels.shape[:2]

@@ -11,15 +11,20 @@ def test_export_then_inspect_then_score(maclip, checkpoint_file, pictures, tmp_p
     done = maclip("export", "--checkpoint", checkpoint_file("rn-small"), "--output", bundle)
     assert done.returncode == 0, done.stderr
     assert "image_encoder.fp32.onnx" in done.stdout
-    assert "verifying the image encoder ..." in done.stderr
+    assert "writing and verifying image_encoder.fp32.onnx ..." in done.stderr
+    assert {p.name for p in bundle.iterdir()} == {
+        "manifest.json",
+        "prompts.npz",
+        "image_encoder.fp32.onnx",
+        "text_encoder.fp32.onnx",
+    }
     assert maclip("inspect", bundle).returncode == 0
     done = maclip("score", pictures, "--bundle", bundle, "--format", "json")
     assert len(json.loads(done.stdout)) == 7
 
 
-def test_prompts_are_replaced(maclip, checkpoint_file, tmp_path):
-    bundle = tmp_path / "b"
-    maclip("export", "--checkpoint", checkpoint_file("rn-small"), "--output", bundle)
+def test_prompts_are_replaced(maclip, plain_bundle, tmp_path):
+    bundle = plain_bundle("rn-small").path
     (tmp_path / "p.yaml").write_text("light: {good: bright photo, bad: dark photo}\n")
     done = maclip("prompts", bundle, "--prompts", tmp_path / "p.yaml")
     assert (done.returncode, done.stderr) == (0, "")
@@ -69,3 +74,29 @@ def test_an_existing_bundle_is_refused_before_long_work(maclip, checkpoint_file,
     assert done.returncode == 2
     expected = f"maclip: {output}: exists already; use --force to replace it"
     assert done.stderr.splitlines() == [expected]
+
+
+def test_the_command_asks_for_calibration_pictures(maclip, checkpoint_file, tmp_path):
+    arguments = ("export", "--checkpoint", checkpoint_file("rn-small"), "--output", tmp_path / "b")
+    done = maclip(*arguments, "--precision", "fp32,int8")
+    assert done.returncode == 2
+    assert "needs --calibration DIR" in done.stderr
+    done = maclip(*arguments, "--precision", "int8", "--calibration", tmp_path / "nothing")
+    assert done.returncode == 2
+    assert "no such directory" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        (("--precision", "fp8"), "--precision fp8: use fp32, fp16, int8"),
+        (("--frame", "1080p"), "frame size '1080p': use `any`, or height x width"),
+        (("--score", "100x1920"), "a frame has at least 224 pixels a side"),
+        (("--activation", "relu"), "'auto', 'quick-gelu', 'gelu'"),
+    ],
+)
+def test_options_that_do_not_exist_are_wrong_usage(maclip, tmp_path, option, reason):
+    done = maclip("export", "--checkpoint", "clip.pt", "--output", tmp_path / "out", *option)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert reason in " ".join(done.stderr.split())
