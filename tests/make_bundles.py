@@ -23,7 +23,8 @@ SEED = 1  # the one the recorded scores were made with
 
 
 def write_checkpoint(arch: str, path: Path) -> Path:
-    torch.save(build(arch, SEED), path)
+    if not path.exists():
+        torch.save(build(arch, SEED), path)
     return path
 
 

@@ -20,9 +20,8 @@ PLAIN = ("prompts.npz", "text_encoder.fp32.onnx", "image_encoder.fp32.onnx")
 
 
 @pytest.fixture(scope="session")
-def checkpoint_file(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("checkpoints")
-    return cache(lambda arch: write_checkpoint(arch, directory / f"{arch}.pt"))
+def checkpoint_file(bundles_directory):
+    return cache(lambda arch: write_checkpoint(arch, bundles_directory / f"{arch}.pt"))
 
 
 @pytest.fixture(params=["rn-small", "vit-small"])
