@@ -38,14 +38,19 @@ class Event:
 class Script:
     """What happens when, in frames; `length` frames in all."""
 
-    defocus: tuple[int, int, int, int] = (30, 90, 105, 150)  # begins, deepest, returns, sharp again
-    cut: int = 180
-    covered: tuple[int, int] = (210, 240)
-    pan: tuple[int, int] = (265, 325)
-    second_cut: int = 345
-    exposure: tuple[int, int] = (375, 400)
-    moving: tuple[int, int] = (415, 465)
-    length: int = 480
+    defocus: tuple[int, int, int, int] = (
+        30,
+        150,
+        165,
+        285,
+    )  # begins, deepest, returns, sharp again
+    cut: int = 315
+    covered: tuple[int, int] = (345, 375)
+    pan: tuple[int, int] = (400, 460)
+    second_cut: int = 480
+    exposure: tuple[int, int] = (510, 535)
+    moving: tuple[int, int] = (550, 590)
+    length: int = 600
 
     def scale(self, factor: float) -> Script:
         """The same in another time: `factor` 0.5 is half as many frames."""
@@ -101,7 +106,7 @@ class Camera:
         *,
         seed: int,
         noise: float = 2.0,
-        blur: float = 4.0,
+        blur: float = 3.0,
         pan: float = 3.0,
         script: Script | None = None,
     ) -> None:
@@ -123,10 +128,12 @@ class Camera:
         self._path = float(rng.uniform(0.3, 0.7))  # height of the moving object's middle
 
     def film(self) -> Iterator[Frame]:
-        """The stream from its beginning; the same frames every time it is called."""
-        rng = np.random.default_rng(self._seed)
-        for number in range(self.script.length):
-            yield self._expose(self._draw(number), rng)
+        """The stream from its beginning."""
+        return map(self.take, range(self.script.length))
+
+    def take(self, number: int) -> Frame:
+        """Frame `number` of the stream; the same every time."""
+        return self._expose(self._draw(number), np.random.default_rng((self._seed, number)))
 
     def _draw(self, number: int) -> Frame:
         script = self.script
