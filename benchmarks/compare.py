@@ -33,9 +33,9 @@ from compare_contenders import (
 )
 from compare_report import Comparison, describe_machine, draw_bars, summarise
 from console import run_script, track
-from maclip_runtime.bundle import Bundle, hash_file, open_bundle
+from maclip_runtime.bundle.bundle import Bundle, hash_file, open_bundle
 from maclip_runtime.errors import UsageError
-from maclip_runtime.images import list_pictures
+from maclip_runtime.sources.paths import list_pictures
 from tables import prepare_folder, write_json
 
 

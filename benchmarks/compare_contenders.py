@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from maclip_runtime import MaclipError, Scorer
-from maclip_runtime.bench import measure_peak_memory
-from maclip_runtime.bundle import Bundle, open_bundle
-from maclip_runtime.images import read_frame
-from maclip_runtime.manifest import Precision, ViewMode
+from maclip_runtime.bundle.bundle import Bundle, open_bundle
+from maclip_runtime.sources.pictures import read_frame
+from maclip_runtime.timing.memory import measure_peak_memory
+from maclip_runtime.vocabulary import Precision, ViewMode
 
 Frame = NDArray[np.uint8]
 

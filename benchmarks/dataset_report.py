@@ -12,7 +12,7 @@ from correlations import Agreement, Estimate
 from evaluation import Scored
 from judging import CUE_TITLES, CUES
 from maclip_runtime import Scorer
-from maclip_runtime.head import HeadConstants
+from maclip_runtime.method.head import Head
 from published import PUBLISHED
 from readers import Dataset
 from tables import (
@@ -35,7 +35,7 @@ class Report:
 
     dataset: Dataset
     scorer: Scorer
-    constants: HeadConstants
+    constants: Head
     scored: Scored
     agreements: dict[str, Agreement]
     resamples: int

@@ -24,8 +24,9 @@ from logistic import Values
 from maclip_export.distortions import distort
 from maclip_runtime import PictureError, Scorer
 from maclip_runtime.errors import UsageError
-from maclip_runtime.images import Picture, list_pictures, read_frame
-from maclip_runtime.views import Frame
+from maclip_runtime.method.pixels import Frame
+from maclip_runtime.sources.paths import list_pictures
+from maclip_runtime.sources.pictures import Picture, read_frame
 
 
 @dataclass(frozen=True)

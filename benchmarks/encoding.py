@@ -12,7 +12,8 @@ from pathlib import Path
 from console import track
 from feature_cache import Encoded, FeatureCache, PictureHashes
 from maclip_runtime import PictureError, Scorer
-from maclip_runtime.images import Picture, PreparedFrame
+from maclip_runtime.sources.pictures import Picture
+from maclip_runtime.sources.preparation import PreparedFrame
 
 _READ_AHEAD = 2  # decoded pictures that may wait for the engine
 

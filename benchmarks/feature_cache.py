@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maclip_runtime import Scorer
-from maclip_runtime.bundle import hash_file
+from maclip_runtime.bundle.bundle import hash_file
 
 Features = NDArray[np.float32]
 

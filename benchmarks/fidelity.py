@@ -21,8 +21,9 @@ from maclip_export.calibration import compare_rankings
 from maclip_export.distortions import KINDS, distort
 from maclip_runtime import Scorer, open_bundle
 from maclip_runtime.errors import UsageError
-from maclip_runtime.images import list_pictures, read_frame
-from maclip_runtime.manifest import Precision, ViewMode
+from maclip_runtime.sources.paths import list_pictures
+from maclip_runtime.sources.pictures import read_frame
+from maclip_runtime.vocabulary import Precision, ViewMode
 
 SEVERITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 

@@ -30,11 +30,11 @@ from console import run_script, track
 from gpu_report import Result, describe_machine, format_report, write_results
 from gpu_subjects import PYTORCH, Spec, find_specs, open_subject
 from gpu_timing import Frame, measure
-from maclip_runtime.bundle import open_bundle
+from maclip_runtime.bundle.bundle import open_bundle
 from maclip_runtime.engines.cuda import Cuda
 from maclip_runtime.engines.driver import find_driver
 from maclip_runtime.errors import EngineError, UsageError
-from maclip_runtime.views import ViewGeometry
+from maclip_runtime.method.geometry import ViewGeometry
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 

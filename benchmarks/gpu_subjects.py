@@ -16,14 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_timing import Frame, Subject
-from maclip_runtime.bundle import Bundle, hash_file, open_bundle
-from maclip_runtime.engines import Engine, find_plans, open_engine
+from maclip_runtime.bundle.bundle import Bundle, hash_file, open_bundle
+from maclip_runtime.bundle.manifest import BundleFile
+from maclip_runtime.engines import find_plans, open_engine
 from maclip_runtime.engines.cuda import Cuda
+from maclip_runtime.engines.engine import Engine
 from maclip_runtime.engines.onnxruntime import choose_graph, find_gpu_engines
 from maclip_runtime.engines.tensorrt_library import MODULES
 from maclip_runtime.errors import BundleError, EngineError, UsageError
-from maclip_runtime.head import judge_views
-from maclip_runtime.manifest import BundleFile, EngineLibrary, Precision
+from maclip_runtime.method.head import score_views
+from maclip_runtime.vocabulary import PlanLibrary, Precision
 
 PYTORCH = "pytorch"
 
@@ -93,7 +95,7 @@ def check_weights(bundle: Bundle, checkpoint: Path) -> None:
         )
 
 
-def _describe_plan(file: BundleFile, library: EngineLibrary) -> Spec:
+def _describe_plan(file: BundleFile, library: PlanLibrary) -> Spec:
     height, width = file.inputs["frame"].shape[:2]
     fixed = (height, width) if isinstance(height, int) and isinstance(width, int) else None
     return Spec(library, file.precision or "fp32", file.path, fixed)
@@ -166,7 +168,7 @@ class EngineSubject:
 
     def _judge(self, features: NDArray[np.float32]) -> float:
         method = self._method
-        cues = judge_views(features, self._prompts, method.logit_scale, method.head)
+        cues = score_views(features, self._prompts, method.logit_scale, method.head)
         return float(cues.score.mean())
 
 
@@ -245,7 +247,7 @@ def _open_plan(spec: Spec, bundle: Bundle, cuda: Cuda) -> Engine:
     from maclip_runtime.engines.tensorrt import TensorRtEngine
 
     (file,) = (file for file in bundle.manifest.files if file.path == spec.plan)
-    library: EngineLibrary = "tensorrt" if spec.engine == "tensorrt" else "tensorrt-rtx"
+    library: PlanLibrary = "tensorrt" if spec.engine == "tensorrt" else "tensorrt-rtx"
     return TensorRtEngine(
         bundle.locate(file).read_bytes(),
         library,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import Features
-from maclip_runtime.head import HeadConstants, judge_views
+from maclip_runtime.method.head import Head, score_views
 
 CUES = ("score", "similarity", "magnitude")
 CUE_TITLES = {
@@ -24,9 +24,9 @@ class Judge:
 
     prompts: NDArray[np.float32]
     logit_scale: float
-    constants: HeadConstants
+    constants: Head
 
     def judge(self, features: Features) -> tuple[float, float, float]:
         """A picture's means over its views `[V, D]`, in the order of CUES."""
-        cues = judge_views(features, self.prompts, self.logit_scale, self.constants)
+        cues = score_views(features, self.prompts, self.logit_scale, self.constants)
         return float(cues.score.mean()), float(cues.similarity.mean()), float(cues.magnitude.mean())

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from distortion_ladders import Climb, Ranking, rank_all
 from judging import CUE_TITLES, CUES
 from maclip_runtime import Scorer
-from maclip_runtime.head import HeadConstants
+from maclip_runtime.method.head import Head
 from tables import (
     describe_bundle,
     describe_constants,
@@ -32,7 +32,7 @@ _COLOURS = {"score": "black", "similarity": "tab:blue", "magnitude": "tab:orange
 
 
 def write_report(
-    folder: Path, climb: Climb, scorer: Scorer, constants: HeadConstants, seen: Collection[str]
+    folder: Path, climb: Climb, scorer: Scorer, constants: Head, seen: Collection[str]
 ) -> str:
     """Write ladders.md, ladders.json, ladders.csv and ladders.png; returns the Markdown.
 
@@ -79,7 +79,7 @@ def _write_markdown(
     climb: Climb,
     rankings: dict[str, dict[str, Ranking]],
     scorer: Scorer,
-    constants: HeadConstants,
+    constants: Head,
     seen: Collection[str],
 ) -> str:
     plan = climb.plan

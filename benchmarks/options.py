@@ -10,7 +10,7 @@ import typer
 
 from maclip_runtime import Scorer
 from maclip_runtime.errors import UsageError
-from maclip_runtime.images import PRESETS
+from maclip_runtime.vocabulary import PRESETS
 from readers import READERS, Dataset, ReadOptions, read_dataset
 
 DatasetName = Enum("DatasetName", {name: name for name in READERS})  # type: ignore[misc]

@@ -22,7 +22,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from maclip_export.checkpoints import load_file
-from maclip_runtime.manifest import Method, Precision, PromptPair
+from maclip_runtime.bundle.manifest import Method, PromptPair
+from maclip_runtime.vocabulary import Precision
 
 # All 99 views of a 1080p frame are one run of the tower; the 465 of a 2160p one would want some 10 GB.
 VIEWS_PER_RUN = 128

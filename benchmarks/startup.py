@@ -23,7 +23,7 @@ import numpy as np
 import typer
 
 from console import run_script, track
-from maclip_runtime.bundle import open_bundle
+from maclip_runtime.bundle.bundle import open_bundle
 from maclip_runtime.errors import UsageError
 from tables import format_table
 

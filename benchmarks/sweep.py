@@ -18,7 +18,7 @@ import options as opt
 from console import run_script
 from feature_cache import DEFAULT_CACHE
 from maclip_runtime.errors import UsageError
-from maclip_runtime.head import HeadConstants
+from maclip_runtime.method.head import Head
 from readers import ReadOptions
 from sweep_report import write_report
 from sweeping import PUBLISHED_SETTING, collect_views, sweep_bases, sweep_shape
@@ -60,7 +60,7 @@ def main(
     ] = "0,0.2,0.4,0.6,0.8,1,1.2,1.4",
 ) -> None:
     """SRCC over grids of lambda, alpha and the bases; reports only."""
-    standard: HeadConstants = PUBLISHED_SETTING
+    standard: Head = PUBLISHED_SETTING
     shape = (parse_grid(lambdas, standard.boxcox_lambda), parse_grid(alphas, standard.alpha))
     bases = (
         parse_grid(similarity_bases, standard.similarity_base),

@@ -12,22 +12,18 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from maclip_runtime.head import Floats, fuse_cues, measure_similarity
 from numpy.typing import NDArray
 
 from correlations import correlate_ranks
 from encoding import encode_pictures
 from logistic import Values
 from maclip_runtime import PictureError, Scorer
-from maclip_runtime.head import (
-    Floats,
-    HeadConstants,
-    fuse_cues,
-    measure_magnitude,
-    measure_similarity,
-)
+from maclip_runtime.method.head import Head
+from maclip_runtime.method.magnitude import measure_magnitude
 from readers import Dataset, DatasetError
 
-PUBLISHED_SETTING = HeadConstants()
+PUBLISHED_SETTING = Head()
 _FEWEST = 3
 
 
@@ -45,7 +41,7 @@ class Views:
     opinions: Values
     failures: tuple[PictureError, ...]
 
-    def correlate(self, constants: HeadConstants) -> float:
+    def correlate(self, constants: Head) -> float:
         """SRCC of the fused scores under these constants."""
         cues = fuse_cues(self.similarity, self.magnitude[constants.boxcox_lambda], constants)
         counts = np.diff(self.starts, append=len(self.similarity))

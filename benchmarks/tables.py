@@ -13,7 +13,7 @@ from typing import Any
 from feature_cache import identify_encoder
 from maclip_runtime import Scorer
 from maclip_runtime.errors import UsageError
-from maclip_runtime.head import HeadConstants
+from maclip_runtime.method.head import Head
 
 
 def format_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -50,7 +50,7 @@ def describe_weights(scorer: Scorer) -> str:
     return f"weights {weights.name}, {weights.source}{warning}"
 
 
-def describe_constants(constants: HeadConstants) -> str:
+def describe_constants(constants: Head) -> str:
     """The head's constants in one line."""
     return (
         f"lambda {constants.boxcox_lambda:g}, alpha {constants.alpha:g}, "

@@ -54,7 +54,8 @@ def open_checkpoint(path: Path) -> Judge:
     import torch
 
     from encoder import encode_prompts, judge_features, load_checkpoint, tokenise_prompts
-    from maclip_runtime.views import ViewGeometry, iterate_views
+    from maclip_runtime.method.geometry import ViewGeometry
+    from maclip_runtime.method.views import iterate_views
 
     torch.set_num_threads(2)
     model = load_checkpoint(path).to(memory_format=torch.channels_last)

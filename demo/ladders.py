@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maclip_export.distortions import distort
-from maclip_runtime.views import ViewGeometry, make_global_view
+from maclip_runtime.method.geometry import ViewGeometry
+from maclip_runtime.method.pixels import resize_to_view
 from pictures import MINIMUM_TEXTURE, WINDOW, Frame, load_pictures, measure_texture, resize_longest
 from procedural import draw_leaves
 
@@ -102,7 +103,7 @@ def _make_ladder(seed: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.f
         for place, (y, x) in enumerate(corners):
             views[level, place] = frame[y : y + WINDOW, x : x + WINDOW]
         if with_global:
-            views[level, -1] = np.rint(make_global_view(frame, _UNSCALED) * 255)
+            views[level, -1] = np.rint(resize_to_view(frame, _UNSCALED) * 255)
     return views, quality
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from maclip_runtime.errors import MaclipError
-from maclip_runtime.images import Preset
+from maclip_runtime.vocabulary import Preset
 
 
 class DatasetError(MaclipError):

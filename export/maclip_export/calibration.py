@@ -12,10 +12,13 @@ from scipy.stats import spearmanr
 
 from maclip_export.distortions import KINDS, distort
 from maclip_export.errors import CalibrationError
+from maclip_runtime.bundle.manifest import Agreement
 from maclip_runtime.errors import PictureError
-from maclip_runtime.images import list_pictures, prepare_frame
-from maclip_runtime.manifest import Ranking
-from maclip_runtime.views import Frame, Pixels, ViewGeometry, iterate_views
+from maclip_runtime.method.geometry import ViewGeometry
+from maclip_runtime.method.pixels import Frame, Pixels
+from maclip_runtime.method.views import iterate_views
+from maclip_runtime.sources.paths import list_pictures
+from maclip_runtime.sources.preparation import prepare_frame
 
 _MOST_MEASURED = 16  # in five versions each: 12, 32 and 96 frames gave rankings alike
 _MOST_RANKED = 6  # pictures held back for the ranking, each in some 30 versions
@@ -83,10 +86,10 @@ def degrade_ranked(pictures: CalibrationSet) -> Iterator[Frame]:
                 yield distort(picture, kind, severity, seed=number)
 
 
-def compare_rankings(scores: list[float], reference: list[float]) -> Ranking:
+def compare_rankings(scores: list[float], reference: list[float]) -> Agreement:
     """How scores of the same pictures agree: rank correlation, and their differences."""
     differences = np.subtract(scores, reference)
-    return Ranking(
+    return Agreement(
         srcc=float(spearmanr(scores, reference).statistic),
         mean_difference=float(differences.mean()),
         largest_difference=float(np.abs(differences).max()),

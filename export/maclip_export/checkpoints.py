@@ -23,9 +23,9 @@ from torch import Tensor
 
 from maclip_export.encoders import describe_activation
 from maclip_export.errors import CheckpointError
-from maclip_runtime.bundle import hash_file
-from maclip_runtime.manifest import Architecture, Weights
-from maclip_runtime.views import CLIP_MEAN, CLIP_STD, ViewGeometry
+from maclip_runtime.bundle.bundle import hash_file
+from maclip_runtime.bundle.manifest import Architecture, Weights
+from maclip_runtime.method.geometry import CLIP_MEAN, CLIP_STD, ViewGeometry
 
 Activation = Literal["auto", "quick-gelu", "gelu"]
 StateDict = dict[str, Tensor]

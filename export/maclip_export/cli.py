@@ -15,10 +15,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from maclip_runtime.bundle import Bundle, open_bundle
+from maclip_runtime.bundle.bundle import Bundle, open_bundle
 from maclip_runtime.errors import MaclipError, UsageError
-from maclip_runtime.manifest import Precision
-from maclip_runtime.views import ViewGeometry
+from maclip_runtime.method.geometry import ViewGeometry
+from maclip_runtime.vocabulary import Precision
 
 if TYPE_CHECKING:
     from maclip_export.image_graphs import Report
@@ -117,7 +117,7 @@ def export(
     from maclip_export.export import export_bundle
     from maclip_export.image_graphs import GraphPlan
     from maclip_export.prompts import PUBLISHED_PROMPTS, read_prompts
-    from maclip_runtime.bundle import check_destination
+    from maclip_runtime.bundle.staging import check_destination
 
     check_destination(output, replace=force)
     pairs = read_prompts(prompts) if prompts else PUBLISHED_PROMPTS
@@ -218,9 +218,9 @@ def _summarise(bundle: Bundle) -> None:
     table.add_column("from")
     for file in bundle.manifest.files:
         check = file.verification
-        if file.ranking is not None:
-            ranking = f"SRCC {file.ranking.srcc:.4f}"
-            source = f"float32 scores of {file.ranking.pictures} degraded pictures"
+        if file.agreement is not None:
+            ranking = f"SRCC {file.agreement.srcc:.4f}"
+            source = f"float32 scores of {file.agreement.pictures} degraded pictures"
             table.add_row(file.path, f"{file.size / 1e6:.1f} MB", ranking, source)
             continue
         difference = f"{check.difference:.1e} (limit {check.tolerance:.0e})" if check else ""

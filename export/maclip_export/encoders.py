@@ -17,7 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from maclip_export.attention import SelfAttention, SingleQueryAttention
 from maclip_export.errors import CheckpointError
-from maclip_runtime.views import ViewGeometry
+from maclip_runtime.method.geometry import ViewGeometry
 
 CELL = 32  # pixels on a side of what a cell of a ResNet's last layer stands for: five halvings
 

@@ -15,15 +15,10 @@ from maclip_export.graphs import describe_graph, trace_graph
 from maclip_export.image_graphs import GraphPlan, Report, export_image_graphs
 from maclip_export.prompts import embed_prompts, tokenize
 from maclip_export.verification import TOLERANCE, run_torch, verify_graph
-from maclip_runtime.bundle import (
-    Bundle,
-    open_bundle,
-    stage_bundle,
-    write_manifest,
-    write_prompts,
-)
-from maclip_runtime.head import HeadConstants
-from maclip_runtime.manifest import BundleFile, Manifest, Method, PromptPair
+from maclip_runtime.bundle.bundle import Bundle, open_bundle
+from maclip_runtime.bundle.manifest import BundleFile, Manifest, Method, PromptPair
+from maclip_runtime.bundle.staging import stage_bundle, write_manifest, write_prompts
+from maclip_runtime.method.head import Head
 from maclip_runtime.version import __version__
 
 
@@ -47,7 +42,7 @@ def export_bundle(
     """
     encode_text = TextEncoder(checkpoint.model).eval()
     context_length = checkpoint.model.context_length
-    method = Method(checkpoint.views, float(checkpoint.model.logit_scale), HeadConstants())
+    method = Method(checkpoint.views, float(checkpoint.model.logit_scale), Head())
     texts = [text for pair in prompts for text in (pair.good, pair.bad)]
     with stage_bundle(destination, replace=replace_existing) as directory:
         report("embedding the prompts")

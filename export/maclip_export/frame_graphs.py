@@ -26,8 +26,8 @@ from onnx import compose
 from onnxscript import GraphBuilder, optimizer
 
 from maclip_export.graphs import IR_VERSION, OPSET, PRODUCER
-from maclip_runtime.head import HeadConstants
-from maclip_runtime.views import ViewGeometry
+from maclip_runtime.method.geometry import ViewGeometry
+from maclip_runtime.method.head import Head
 
 OpBuilder = Any  # onnxscript.OpBuilder looks its operators up by name
 
@@ -186,7 +186,7 @@ def _write_global_view(
 
 
 def write_head_graph(
-    prompts: NDArray[np.float32], logit_scale: float, constants: HeadConstants
+    prompts: NDArray[np.float32], logit_scale: float, constants: Head
 ) -> onnx.ModelProto:
     """features float32 [V, D] to score, similarity and magnitude, float32 scalars: means over V.
 
@@ -209,7 +209,7 @@ def write_head_graph(
         centred = op.Sub(magnitudes, op.ReduceMean(magnitudes, [1], keepdims=1))
         spread = op.Sqrt(op.Mul(sum_of_squares(centred), [1 / (dim - 1)]))
         shifted = op.Add(op.Div(magnitudes, op.Add(spread, [1e-6])), [1.0])
-        lam = constants.boxcox_lambda
+        lam = constants.magnitude.boxcox_lambda
         if lam == 0:
             transformed = op.Log(shifted)
         else:
@@ -218,7 +218,7 @@ def write_head_graph(
 
         # A softmax over two numbers is the logistic of their difference.
         difference = op.Sub(similarity, magnitude)
-        bases = constants.similarity_base - constants.magnitude_base
+        bases = constants.similarity.base - constants.magnitude.base
         weight = op.Sigmoid(op.Add(op.Mul(difference, [2 * constants.alpha]), [bases]))
         score = op.Add(magnitude, op.Mul(weight, difference))
         cues = {"score": score, "similarity": similarity, "magnitude": magnitude}

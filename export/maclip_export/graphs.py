@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from maclip_export.errors import CheckpointError
-from maclip_runtime.bundle import describe_file
-from maclip_runtime.manifest import BundleFile, FileKind, Precision, Ranking, Verification
-from maclip_runtime.manifest import Tensor as TensorType
+from maclip_runtime.bundle.manifest import Agreement, BundleFile, Role, Verification
+from maclip_runtime.bundle.manifest import Tensor as TensorType
+from maclip_runtime.bundle.staging import describe_file
+from maclip_runtime.vocabulary import Precision, ViewMode
 
 # The newest pair that both the oldest supported ONNX Runtime (1.17: opset 20, IR 9) and TensorRT 10.3
 # (opset 20) read with room to spare; 18 is also what torch's exporter writes without converting.
@@ -118,13 +119,22 @@ def read_signature(path: Path) -> tuple[dict[str, TensorType], dict[str, TensorT
     return describe(iter(graph.input)), describe(iter(graph.output))
 
 
+_VIEW_MODES: dict[Role, ViewMode | None] = {
+    "image_encoder": "exact",
+    "frame_graph": "exact",
+    "score_graph": "exact",
+    "dense_frame_graph": "dense",
+    "text_encoder": None,
+}
+
+
 def describe_graph(
     path: Path,
-    kind: FileKind,
+    kind: Role,
     precision: Precision,
     *,
     verification: Verification | None = None,
-    ranking: Ranking | None = None,
+    ranking: Agreement | None = None,
 ) -> BundleFile:
     """The manifest entry of a graph file that was just written into a staged bundle."""
     inputs, outputs = read_signature(path)
@@ -135,7 +145,9 @@ def describe_graph(
         inputs=inputs,
         outputs=outputs,
         verification=verification,
-        ranking=ranking,
+        agreement=ranking,
+        view_mode=_VIEW_MODES[kind],
+        chunked="views" in inputs,
     )
 
 

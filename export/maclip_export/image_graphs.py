@@ -44,7 +44,8 @@ from maclip_export.verification import (
     verify_graph,
     verify_score_graph,
 )
-from maclip_runtime.manifest import BundleFile, Method, Precision, Ranking
+from maclip_runtime.bundle.manifest import Agreement, BundleFile, Method
+from maclip_runtime.vocabulary import Precision
 
 Report = Callable[[str], None]
 NAMES = ("pixels", "features", "views")
@@ -100,7 +101,7 @@ def export_image_graphs(
         report("converting the image encoder to half precision")
         graphs["fp16"], wide = _convert_to_half(graphs["fp32"], method)
         entry = _write_encoder(directory, encoder, graphs["fp16"].pictures, method, "fp16")
-        files.append(replace(entry, wide_nodes=wide))
+        files.append(replace(entry, float32_nodes=wide))
     if "int8" in plan.precisions:
         assert plan.calibration is not None
         report("quantising the image encoder")
@@ -120,10 +121,10 @@ def export_image_graphs(
             path = directory / f"dense.{_name_size(size)}.{precision}.onnx"
             onnx.save(graph, path)
             check = verify_frame_graph(path, host.encode_dense, size, TOLERANCE[precision])
-            files.append(describe_graph(path, "dense_frame", precision, verification=check))
+            files.append(describe_graph(path, "dense_frame_graph", precision, verification=check))
     work = _count_multiply_adds(encoder, method)
     return [
-        replace(file, multiply_adds=work) if file.kind == "image_encoder" else file
+        replace(file, multiply_adds=work) if file.role == "image_encoder" else file
         for file in files
     ]
 
@@ -183,7 +184,7 @@ def _rank(
     prompts: NDArray[np.float32],
     plan: GraphPlan,
     graphs: dict[str, _EncoderGraphs],
-) -> Ranking:
+) -> Agreement:
     """Hold the INT8 encoder to the ranking of pictures that it was not calibrated on."""
     assert plan.calibration is not None
     narrow = HostPath(path, method, prompts)
@@ -222,13 +223,13 @@ def _join(
         path = directory / f"frame.{_name_size(size)}.{precision}.onnx"
         onnx.save(chain_graphs(front, encoder), path)
         check = verify_frame_graph(path, host.encode, size, TOLERANCE[precision])
-        files.append(describe_graph(path, "frame", precision, verification=check))
+        files.append(describe_graph(path, "frame_graph", precision, verification=check))
     for size in plan.scores:
         front = write_views_graph(method.views, size, chunked=False)
         path = directory / f"score.{_name_size(size)}.{precision}.onnx"
         onnx.save(chain_graphs(front, encoder, head), path)
         check = verify_score_graph(path, host, size, precision)
-        files.append(describe_graph(path, "score", precision, verification=check))
+        files.append(describe_graph(path, "score_graph", precision, verification=check))
     return files
 
 

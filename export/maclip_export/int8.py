@@ -31,7 +31,7 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
-from maclip_runtime.views import Pixels
+from maclip_runtime.method.pixels import Pixels
 
 Target = Literal["cpu", "tensorrt"]
 

@@ -11,7 +11,7 @@ import yaml
 from numpy.typing import NDArray
 
 from maclip_export.errors import PromptsError
-from maclip_runtime.manifest import PromptPair
+from maclip_runtime.bundle.manifest import PromptPair
 
 # The five pairs of the published method, capitals as published (the tokenizer lower-cases).
 PUBLISHED_PROMPTS = (

@@ -10,14 +10,9 @@ from numpy.typing import NDArray
 
 from maclip_export.errors import PromptsError
 from maclip_export.prompts import embed_prompts
-from maclip_runtime.bundle import (
-    Bundle,
-    open_bundle,
-    stage_bundle,
-    write_manifest,
-    write_prompts,
-)
-from maclip_runtime.manifest import PromptPair
+from maclip_runtime.bundle.bundle import Bundle, open_bundle
+from maclip_runtime.bundle.manifest import PromptPair
+from maclip_runtime.bundle.staging import stage_bundle, write_manifest, write_prompts
 
 
 def recache_prompts(bundle: Bundle, prompts: tuple[PromptPair, ...]) -> Bundle:
@@ -42,7 +37,7 @@ def recache_prompts(bundle: Bundle, prompts: tuple[PromptPair, ...]) -> Bundle:
         return embeddings
 
     embeddings = embed_prompts(prompts, encode, context_length)
-    kept = [file for file in bundle.manifest.files if file.kind != "prompts"]
+    kept = [file for file in bundle.manifest.files if file.role != "prompts"]
     with stage_bundle(bundle.path, replace=True) as directory:
         for file in kept:
             (directory / file.path).hardlink_to(bundle.path / file.path)

@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from maclip_runtime.views import Pixels
+from maclip_runtime.method.pixels import Pixels
 
 _LAYERS = ("Conv", "Gemm", "MatMul")
 

@@ -13,17 +13,12 @@ from torch import nn
 
 from maclip_export.errors import VerificationError
 from maclip_export.frame_graphs import FrameSize
-from maclip_runtime.head import judge_views
-from maclip_runtime.manifest import Method, Precision, Verification
-from maclip_runtime.views import (
-    Frame,
-    Pixels,
-    ViewGeometry,
-    iterate_blocks,
-    iterate_views,
-    normalise_planes,
-    shape_global_view,
-)
+from maclip_runtime.bundle.manifest import Method, Verification
+from maclip_runtime.method.geometry import ViewGeometry, split_into_blocks
+from maclip_runtime.method.head import score_views
+from maclip_runtime.method.pixels import Frame, Pixels, normalise_planes
+from maclip_runtime.method.views import iterate_views, normalise_block, normalise_global_view
+from maclip_runtime.vocabulary import Precision
 
 Floats = NDArray[np.float32]
 Compute = Callable[[NDArray[np.generic]], Floats]
@@ -115,13 +110,16 @@ class HostPath:
 
     def encode_dense(self, frame: Frame) -> Floats:
         """Features `[V, D]` in dense mode, the whole frame as one block."""
-        ((_, pixels),) = iterate_blocks(frame, self.method.views, max(frame.shape))
-        runs = (pixels, shape_global_view(frame, self.method.views))
+        (block,) = split_into_blocks(frame.shape, self.method.views, max(frame.shape[:2]))
+        runs = (
+            normalise_block(frame, self.method.views, block),
+            normalise_global_view(frame, self.method.views),
+        )
         return np.concatenate([self._session.run(None, {"pixels": run})[0] for run in runs])
 
     def judge(self, frame: Frame) -> dict[str, float]:
         """Score, similarity and magnitude of a frame, by the names of the score graph's outputs."""
-        cues = judge_views(
+        cues = score_views(
             self.encode(frame), self._prompts, self.method.logit_scale, self.method.head
         )
         return {n: float(getattr(cues, n).mean()) for n in ("score", "similarity", "magnitude")}

@@ -6,16 +6,18 @@
 Importing this loads NumPy and Pillow; an inference engine is imported when a Scorer is made.
 """
 
-from maclip_runtime.bundle import Bundle, open_bundle
+from maclip_runtime.bundle.bundle import Bundle, open_bundle
 from maclip_runtime.errors import (
     BundleError,
     EngineError,
+    FrameError,
     MaclipError,
     PictureError,
     UsageError,
 )
-from maclip_runtime.head import Cues
-from maclip_runtime.scorer import Score, Scorer
+from maclip_runtime.method.head import Cues
+from maclip_runtime.results.score import Score
+from maclip_runtime.scorer import Scorer
 from maclip_runtime.version import __version__
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "BundleError",
     "Cues",
     "EngineError",
+    "FrameError",
     "MaclipError",
     "PictureError",
     "Score",

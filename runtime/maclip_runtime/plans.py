@@ -8,19 +8,21 @@ named, or portably for 8.0 and later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from maclip_runtime.bundle import Bundle, add_file
+from maclip_runtime.bundle.bundle import Bundle
+from maclip_runtime.bundle.manifest import BundleFile, PlanOrigin, Profile, Shape
+from maclip_runtime.bundle.staging import add_file
 from maclip_runtime.engines.driver import Gpu, find_driver
 from maclip_runtime.engines.tensorrt_library import import_library, make_logger
-from maclip_runtime.errors import EngineError, UsageError
-from maclip_runtime.manifest import BundleFile, EngineLibrary, PlanOrigin, Precision, Shape
+from maclip_runtime.errors import EngineError, Remedy, UsageError
+from maclip_runtime.files import write_whole
+from maclip_runtime.vocabulary import PlanLibrary, Precision
 
-Profile = Mapping[str, tuple[Shape, Shape, Shape]]  # of an input: smallest, best, largest shape
 Progress = Callable[[str, int, int], None]  # phase, steps done, steps in all
 
 
@@ -29,7 +31,8 @@ class PlanOptions:
     """How to build: shapes to serve, scratch memory in bytes, and what only one of the libraries takes.
 
     compute_capabilities ("86" is 8.6): TensorRT-RTX only; none means portable. version_compatible,
-    timing_cache (a file, made or updated): full TensorRT only.
+    timing_cache (a file, made or updated): full TensorRT only. device: number of the GPU that full TensorRT
+    builds on and for.
     """
 
     profile: Profile
@@ -37,6 +40,7 @@ class PlanOptions:
     compute_capabilities: Sequence[str] = ()
     version_compatible: bool = False
     timing_cache: Path | None = None
+    device: int = 0
 
 
 def make_profile(
@@ -50,7 +54,7 @@ def make_profile(
     frames: smallest, best and largest. views: best and largest; one must always do, since small frames
     have few.
     """
-    profile: dict[str, tuple[Shape, Shape, Shape]] = {}
+    profile: Profile = {}
     for name, tensor in graph.inputs.items():
         if all(isinstance(length, int) for length in tensor.shape):
             continue
@@ -67,7 +71,7 @@ def make_profile(
 def build_plan(
     bundle: Bundle,
     graph: BundleFile,
-    library: EngineLibrary,
+    library: PlanLibrary,
     options: PlanOptions,
     progress: Progress = lambda phase, done, steps: None,
 ) -> BundleFile:
@@ -89,36 +93,17 @@ def build_plan(
         device=target.name if target else "any",
         graph=graph.path,
         graph_sha256=graph.sha256,
-        profile=dict(options.profile),
+        profile=options.profile,
         version_compatible=options.version_compatible,
     )
     chips = "-".join(f"sm{digits}" for digits in capabilities) or "portable"
     name = f"{graph.path.removesuffix('.onnx')}.{library}-{trt.__version__}.{chips}.plan"
-    entry = replace(graph, path=name, kind="plan", verification=None, wide_nodes={}, plan=origin)
+    # It keeps the graph's role: what it is for does not change by being built.
+    entry = replace(graph, path=name, verification=None, float32_nodes={}, plan=origin)
     return add_file(bundle, entry, data)
 
 
-def explain_misfit(plan: PlanOrigin, bundle: Bundle, version: str, gpu: Gpu) -> str | None:
-    """Why a plan cannot run with this library version on this GPU; None if it can."""
-    graphs = {file.path: file.sha256 for file in bundle.manifest.files}
-    if graphs.get(plan.graph) != plan.graph_sha256:
-        return f"it was built from another {plan.graph}"
-    same_major = plan.version.split(".")[0] == version.split(".")[0]
-    if plan.version != version and not (plan.version_compatible and same_major):
-        return f"it was built by {plan.library} {plan.version}, and {version} is installed"
-    capability = gpu.compute_capability
-    if not plan.compute_capabilities:
-        if int(capability) < 80:
-            return f"it is portable from compute capability 8.0 on, and {gpu.name} has less"
-    elif capability not in plan.compute_capabilities:
-        built_for = ", ".join(plan.compute_capabilities)
-        return f"it was built for compute capability {built_for}, and {gpu.name} has {capability}"
-    if plan.library == "tensorrt" and plan.device != gpu.name:
-        return f"it was built on {plan.device}, and this is {gpu.name}"
-    return None
-
-
-def _find_target(library: EngineLibrary, options: PlanOptions) -> Gpu | None:
+def _find_target(library: PlanLibrary, options: PlanOptions) -> Gpu | None:
     """The GPU that a plan is tied to; options that the library does not take are refused here."""
     if library == "tensorrt-rtx":
         if options.version_compatible or options.timing_cache:
@@ -126,20 +111,29 @@ def _find_target(library: EngineLibrary, options: PlanOptions) -> Gpu | None:
         return None
     if options.compute_capabilities:
         raise UsageError(
-            "tensorrt builds for this machine's GPU; --compute-capability is for tensorrt-rtx"
+            "tensorrt builds for this machine's GPU",
+            Remedy(
+                "{compute_capability} is for tensorrt-rtx", settings={"compute_capability": None}
+            ),
         )
     driver = find_driver()
     if driver is None:
         raise EngineError(
-            "tensorrt builds plans on the GPU they run on, and this machine has no NVIDIA driver or "
-            "GPU; build there, or use --engine tensorrt-rtx, which builds without one"
+            "tensorrt builds plans on the GPU they run on, and this machine has no NVIDIA driver or GPU",
+            Remedy(
+                "build there, or use {engine}, which builds without one",
+                settings={"engine": "tensorrt-rtx"},
+            ),
         )
-    return driver.gpus[0]
+    if not 0 <= options.device < len(driver.gpus):
+        last = len(driver.gpus) - 1
+        raise UsageError(f"device {options.device}: this machine has GPUs 0 to {last}")
+    return driver.gpus[options.device]
 
 
 def _compile(
     trt: ModuleType,
-    library: EngineLibrary,
+    library: PlanLibrary,
     graph: Path,
     precision: Precision | None,
     options: PlanOptions,
@@ -170,10 +164,13 @@ def _compile(
     if monitor.error is not None:
         raise monitor.error
     if plan is None:
-        hint = "; try a larger --workspace" if options.workspace is not None else ""
-        raise EngineError(f"{graph}: {library} built no plan: {logger.reason}{hint}")
+        larger = Remedy("try a larger {workspace}", settings={"workspace": None})
+        raise EngineError(
+            f"{graph}: {library} built no plan: {logger.reason}",
+            larger if options.workspace is not None else "",
+        )
     if options.timing_cache is not None:
-        options.timing_cache.write_bytes(bytes(config.get_timing_cache().serialize()))
+        write_whole(options.timing_cache, bytes(config.get_timing_cache().serialize()))
     return bytes(plan)
 
 
@@ -185,8 +182,8 @@ def _configure_rtx(trt: ModuleType, config: Any, compute_capabilities: Sequence[
         if digits not in known:
             choices = ", ".join(name for name in known if name.isdigit())
             raise UsageError(
-                f"compute capability {digits}: this tensorrt-rtx builds for {choices}, and portably "
-                "for 80 and later where none is named"
+                f"compute capability {digits}: this tensorrt-rtx builds for {choices}",
+                "name none for a plan that is portable from 8.0 on",
             )
         config.num_compute_capabilities = len(compute_capabilities)
         config.set_compute_capability(known[digits], index)

@@ -1,118 +1,90 @@
-"""The scorer: picture in, score out."""
+"""The scorer: picture in, score out. Order, errors and how far to run ahead are decided here."""
 
 from __future__ import annotations
 
-import logging
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
-from maclip_runtime.bundle import Bundle, open_bundle
-from maclip_runtime.engines import open_engine
-from maclip_runtime.errors import PictureError
-from maclip_runtime.head import Cues, judge_views
-from maclip_runtime.images import Picture, PreparedFrame, Preset, describe_picture, prepare_frame
-from maclip_runtime.manifest import Precision, ViewMode
-from maclip_runtime.views import Frame
-
-logger = logging.getLogger(__name__)
-
-_READ_AHEAD = 2  # decoded frames that may wait for the engine; bounds memory at any picture size
-
-
-@dataclass(frozen=True)
-class Score:
-    """The quality of one picture; higher is better.
-
-    `score`, `similarity`, `magnitude` and `weight` (of the similarity cue) are means over the views;
-    `cues` has them per view, in view order, the global view last. `views` is their number.
-    `width` and `height` are the picture's own. `enlarged`: it was smaller than a view and was scaled
-    up first, which is out of the published method. `bundle`, `engine`, `precision` and `view_mode`
-    say what made the score.
-    """
-
-    path: str
-    score: float
-    similarity: float
-    magnitude: float
-    weight: float
-    views: int
-    width: int
-    height: int
-    enlarged: bool
-    preset: str
-    engine: str
-    precision: str
-    view_mode: str
-    bundle: str
-    cues: Cues
+from maclip_runtime.bundle.bundle import Bundle, open_bundle
+from maclip_runtime.engines.engine import Pending
+from maclip_runtime.engines.select import select_engine
+from maclip_runtime.errors import FrameError, PictureError, refuse_unknown
+from maclip_runtime.lookahead import run_ahead
+from maclip_runtime.method.head import Cues, score_views
+from maclip_runtime.method.pixels import Floats
+from maclip_runtime.results.score import Score
+from maclip_runtime.sources.pictures import Picture, describe_picture
+from maclip_runtime.sources.preparation import PreparedFrame, prepare_frame
+from maclip_runtime.vocabulary import PRESETS, EngineChoice, Precision, Preset, ViewMode
 
 
 class Scorer:
     """Scores pictures with the encoder of a bundle. May be used from several threads at once.
 
     bundle: a bundle directory, "demo" for the small encoder inside the package, or an opened Bundle.
-    engine: see `open_engine`. preset: "native" (the picture as it is), or "448" or "224" (resized to a
-    square of that side first). precision: of the graph, by default the engine's own choice. views:
-    "exact" as published, or "dense", which encodes neighbouring windows together, 2.2 times as fast and
-    slightly different. threads: CPU threads, by default one per physical core. exif_orientation: turn
-    pictures as their EXIF tag says; the published method does not.
+    engine: an engine's name, or "auto"; see `select_engine`. preset: "native" (the picture as it is), or
+    "448" or "224" (resized to a square of that side first). precision: of the graph, by default the
+    engine's own choice. views: "exact" as published, or "dense", which encodes neighbouring windows
+    together, 2.2 times as fast and slightly different. threads: CPU threads, by default one per physical
+    core. device: number of the GPU, by default the first. exif_orientation: turn pictures as their EXIF tag
+    says; the published method does not.
+
+    `selection` says which engine was opened, and why not the ones before it.
     """
 
     def __init__(
         self,
         bundle: str | os.PathLike[str] | Bundle,
         *,
-        engine: str = "auto",
+        engine: EngineChoice = "auto",
         preset: Preset = "native",
         precision: Precision | None = None,
         views: ViewMode = "exact",
         threads: int | None = None,
+        device: int | None = None,
         exif_orientation: bool = False,
     ) -> None:
+        refuse_unknown("preset", preset, PRESETS)
         self.bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
         self.preset = preset
         self.exif_orientation = exif_orientation
         self._prompts = self.bundle.load_prompts()
-        self.engine = open_engine(
-            self.bundle, engine, precision=precision, views=views, threads=threads
+        self.selection = select_engine(
+            self.bundle, engine, precision=precision, views=views, threads=threads, device=device
         )
-        logger.info("%s with %s", self.bundle.path, self.engine.name)
+        self.engine = self.selection.engine
 
     def score(self, picture: Picture) -> Score:
         """Score a path, a PIL image or a uint8 RGB array `[H, W, 3]`; PictureError if it can't be."""
-        prepared = self.prepare(picture)
-        return self.judge(self.encode(prepared), prepared, describe_picture(picture))
+        path, prepared = describe_picture(picture), self.prepare(picture)
+        with _naming(path):
+            features = self.engine.encode(prepared.frame)
+        return self.conclude(features, prepared, path)
 
-    def score_many(self, pictures: Iterable[Picture]) -> Iterator[Score | PictureError]:
-        """Score pictures in order, decoding the next ones while the engine works.
+    def score_many(
+        self, pictures: Iterable[Picture | PictureError], *, ahead: int = 2
+    ) -> Iterator[Score | PictureError]:
+        """Score pictures in order, working on at most `ahead` more than the one that comes out next.
 
-        A picture that cannot be scored comes out as its PictureError, in its place; the others are
-        not lost. At most two decoded frames wait at a time.
+        A picture that cannot be scored comes out as its PictureError, in its place, as does a PictureError
+        among the pictures; the others are not lost. A score that is there comes out before another picture
+        is taken; with `ahead` 0, for live frames, none is taken early. Arrays and images may be used anew
+        as soon as the next one is asked for.
         """
-        taken: deque[tuple[str, PreparedFrame | PictureError]] = deque()
-
-        def take_frames() -> Iterator[Frame]:
-            for item in self._read_ahead(pictures):
-                taken.append(item)
-                if isinstance(item[1], PreparedFrame):
-                    yield item[1].frame
-
-        def failed_first() -> Iterator[PictureError]:
-            while taken and isinstance(taken[0][1], PictureError):
-                yield taken.popleft()[1]  # type: ignore[misc]
-
-        for features in self.engine.encode_many(take_frames()):
-            yield from failed_first()
-            path, prepared = taken.popleft()
-            assert isinstance(prepared, PreparedFrame)
-            yield self.judge(features, prepared, path)
-        yield from failed_first()
+        with ThreadPoolExecutor(1, thread_name_prefix="maclip-decode") as decoder:
+            for job in run_ahead(pictures, partial(self._start, decoder), ahead):
+                try:
+                    prepared, features = job.result()
+                except PictureError as error:
+                    yield error
+                else:
+                    yield self.conclude(features, prepared, job.path)
 
     def prepare(self, picture: Picture) -> PreparedFrame:
         """Read a picture and bring it to the preset's size."""
@@ -123,20 +95,21 @@ class Scorer:
             exif_orientation=self.exif_orientation,
         )
 
-    def encode(self, prepared: PreparedFrame) -> NDArray[np.float32]:
-        """Features `[V, D]` of a prepared frame's views."""
-        return self.engine.encode(prepared.frame)
-
-    def judge(self, features: NDArray[np.float32], prepared: PreparedFrame, path: str) -> Score:
-        """The score of a picture from its features `[V, D]`."""
+    def score_views(self, features: Floats) -> Cues:
+        """The cues of views from their features `[N, D]`."""
         method = self.bundle.manifest.method
-        cues = judge_views(features, self._prompts, method.logit_scale, method.head)
+        return score_views(features, self._prompts, method.logit_scale, method.head)
+
+    def conclude(self, features: Floats, prepared: PreparedFrame, path: str) -> Score:
+        """The score of a picture from its features `[V, D]`."""
+        cues = self.score_views(features)
+        means = cues.mean()
         return Score(
             path=path,
-            score=float(cues.score.mean()),
-            similarity=float(cues.similarity.mean()),
-            magnitude=float(cues.magnitude.mean()),
-            weight=float(cues.weight.mean()),
+            score=means.score,
+            similarity=means.similarity,
+            magnitude=means.magnitude,
+            weight=means.weight,
             views=len(cues.score),
             width=prepared.width,
             height=prepared.height,
@@ -159,28 +132,62 @@ class Scorer:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _read_ahead(
-        self, pictures: Iterable[Picture]
-    ) -> Iterator[tuple[str, PreparedFrame | PictureError]]:
-        """Pictures prepared in a thread of their own, in order, a few ahead of whoever takes them."""
-        waiting: deque[tuple[str, Future[PreparedFrame]]] = deque()
+    def _start(self, decoder: ThreadPoolExecutor, picture: Picture | PictureError) -> _Job:
+        """Have a picture decoded and given to the engine, in the order in which this is called."""
 
-        def take() -> tuple[str, PreparedFrame | PictureError]:
-            path, future = waiting.popleft()
-            try:
-                return path, future.result()
-            except PictureError as error:
-                return path, error
+        def submit(prepared: PreparedFrame) -> tuple[PreparedFrame, Pending]:
+            return prepared, self.engine.submit(prepared.frame)
 
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="maclip-decode") as decoder:
-            try:
-                for picture in pictures:
-                    future = decoder.submit(self.prepare, picture)
-                    waiting.append((describe_picture(picture), future))
-                    if len(waiting) > _READ_AHEAD:
-                        yield take()
-                while waiting:
-                    yield take()
-            finally:  # also when the caller stops early
-                for _, future in waiting:
-                    future.cancel()
+        if isinstance(picture, str | os.PathLike):
+            path = picture
+            return _Job(describe_picture(path), decoder.submit(lambda: submit(self.prepare(path))))
+        if isinstance(picture, PictureError):
+            return _Job(picture.picture, _fail(picture))
+        name = describe_picture(picture)
+        try:
+            prepared = self.prepare(picture)
+        except PictureError as error:
+            return _Job(name, _fail(error))
+        if isinstance(picture, np.ndarray) and np.may_share_memory(picture, prepared.frame):
+            # The caller's buffer, which may hold the camera's next frame before the engine has this one.
+            prepared = replace(prepared, frame=prepared.frame.copy())
+        return _Job(name, decoder.submit(submit, prepared))
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A picture under way: decoded and given to the engine, or about to be."""
+
+    path: str
+    submitted: Future[tuple[PreparedFrame, Pending]]
+
+    def result(self) -> tuple[PreparedFrame, Floats]:
+        """The frame and its features `[V, D]`; PictureError if the picture or its frame can't be scored."""
+        with _naming(self.path):
+            prepared, pending = self.submitted.result()
+            return prepared, pending.result()
+
+    def done(self) -> bool:
+        """Whether `result` would not wait."""
+        if not self.submitted.done():
+            return False
+        return self.submitted.exception() is not None or self.submitted.result()[1].done()
+
+    def cancel(self) -> None:
+        """Leave the picture unread if it still is."""
+        self.submitted.cancel()
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Turn an engine's refusal of a frame into the error of its picture."""
+    try:
+        yield
+    except FrameError as error:
+        raise PictureError(path, error.cause, error.remedy) from None
+
+
+def _fail(error: PictureError) -> Future[tuple[PreparedFrame, Pending]]:
+    failed: Future[tuple[PreparedFrame, Pending]] = Future()
+    failed.set_exception(error)
+    return failed

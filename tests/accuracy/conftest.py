@@ -10,7 +10,7 @@ import pytest
 from miniatures import MINIATURES
 
 from maclip_runtime import Scorer
-from maclip_runtime.images import Preset
+from maclip_runtime.vocabulary import Preset
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))

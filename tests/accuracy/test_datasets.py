@@ -23,7 +23,7 @@ from dataset_report import Report
 from evaluation import compare_cues, score_dataset
 from judging import CUES, Judge
 from maclip_runtime import open_bundle
-from maclip_runtime.bundle import write_manifest, write_prompts
+from maclip_runtime.bundle.staging import write_manifest, write_prompts
 from options import DatasetName
 from readers import READERS, DatasetError, ReadOptions, read_dataset
 

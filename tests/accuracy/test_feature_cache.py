@@ -18,7 +18,7 @@ import datasets
 import feature_cache
 from conftest import BENCHMARKS, ScorerOf
 from feature_cache import Encoded, FeatureCache, PictureHashes, identify_encoder
-from maclip_runtime.bundle import hash_file
+from maclip_runtime.bundle.bundle import hash_file
 from options import DatasetName
 
 # Runs benchmarks/datasets.py and kills its own process, as the kernel would, at the moment that

@@ -16,7 +16,7 @@ from distortion_ladders import Climb, Plan, climb_ladders, load_frames, rank_all
 from judging import CUES, Judge
 from maclip_export.distortions import KINDS
 from maclip_runtime.errors import UsageError
-from maclip_runtime.head import HeadConstants
+from maclip_runtime.method.head import Head
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_rungs_are_scored_as_the_scorer_scores_them(
     scorer = scorer_of("native")
     frames, _ = load_frames(photographs, side=300, count=1)
     method = scorer.bundle.manifest.method
-    judge = Judge(scorer.bundle.load_prompts(), method.logit_scale, HeadConstants())
+    judge = Judge(scorer.bundle.load_prompts(), method.logit_scale, Head())
     plan = Plan(("jpeg", "gaussian_noise"), (0.5, 1.0), seed=3)
     climb = climb_ladders(frames, plan, scorer, judge, tmp_path)
     assert climb.values.shape == (1, 2, 3, len(CUES))

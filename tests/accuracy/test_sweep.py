@@ -17,7 +17,7 @@ from conftest import ScorerOf
 from evaluation import score_dataset
 from judging import Judge
 from maclip_runtime.errors import UsageError
-from maclip_runtime.head import HeadConstants
+from maclip_runtime.method.head import Head
 from options import DatasetName
 from readers import ReadOptions, read_dataset
 from sweeping import PUBLISHED_SETTING, collect_views, sweep_bases, sweep_shape
@@ -57,7 +57,7 @@ def test_bases_matter_by_their_difference_only(
 
 
 def test_published_setting_is_the_papers() -> None:
-    assert HeadConstants(0.5, 1.0, 1.0, 0.6) == PUBLISHED_SETTING
+    assert Head(0.5, 1.0, 1.0, 0.6) == PUBLISHED_SETTING
 
 
 def test_grids_take_the_published_value_in() -> None:

@@ -26,7 +26,7 @@ from compare_contenders import (
     run_contender,
 )
 from compare_report import Comparison, compare_rounds, describe_machine, draw_bars, summarise
-from maclip_runtime.bundle import open_bundle
+from maclip_runtime.bundle.bundle import open_bundle
 from maclip_runtime.errors import UsageError
 
 BENCHMARKS = Path(compare.__file__).parent

@@ -14,7 +14,7 @@ import pytest
 import gpu
 from gpu_subjects import PYTORCH, Spec, TimedCuda, find_specs
 from maclip_runtime import Scorer
-from maclip_runtime.bundle import open_bundle
+from maclip_runtime.bundle.bundle import open_bundle
 from maclip_runtime.engines.driver import Driver, Gpu, find_driver
 from maclip_runtime.errors import UsageError
 

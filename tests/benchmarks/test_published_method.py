@@ -12,7 +12,7 @@ from PIL import Image
 
 from maclip_export.verification import draw_scene
 from maclip_runtime import Scorer
-from maclip_runtime.bundle import open_bundle
+from maclip_runtime.bundle.bundle import open_bundle
 from published_method import PublishedMethod
 
 RECORDED = json.loads(

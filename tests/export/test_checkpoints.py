@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from maclip_export.checkpoints import load_file, load_named, read_state_dict
 from maclip_export.errors import CheckpointError
-from maclip_runtime.bundle import hash_file
+from maclip_runtime.bundle.bundle import hash_file
 
 SETTINGS = ("input_resolution", "context_length", "vocab_size")
 

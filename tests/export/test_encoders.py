@@ -10,7 +10,7 @@ from maclip_export.checkpoints import load_file
 from maclip_export.encoders import TextEncoder, build_image_encoder
 from maclip_export.errors import CheckpointError
 from maclip_export.verification import draw_views
-from maclip_runtime.views import ViewGeometry
+from maclip_runtime.method.geometry import ViewGeometry
 
 # Largest difference over largest value; measured 0.5e-6 (small) to 1.8e-6 (RN50, whose folded
 # BatchNorm rounds each weight once more).

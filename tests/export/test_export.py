@@ -17,8 +17,8 @@ from maclip_export.prompts import PUBLISHED_PROMPTS, embed_prompts, read_prompts
 from maclip_export.recache import recache_prompts
 from maclip_export.verification import TOLERANCE, draw_scene, run_torch, verify_graph
 from maclip_runtime import BundleError, Scorer, open_bundle
-from maclip_runtime.manifest import PromptPair
-from maclip_runtime.views import ViewGeometry
+from maclip_runtime.bundle.manifest import PromptPair
+from maclip_runtime.method.geometry import ViewGeometry
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,9 @@ from maclip_export.prompts import PUBLISHED_PROMPTS
 from maclip_export.verification import draw_scene
 from maclip_runtime import Scorer, open_bundle
 from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
-from maclip_runtime.head import HeadConstants, judge_views
-from maclip_runtime.views import ViewGeometry, iterate_views
+from maclip_runtime.method.geometry import ViewGeometry
+from maclip_runtime.method.head import Head, score_views
+from maclip_runtime.method.views import iterate_views
 
 GEOMETRY = ViewGeometry()
 SIZES = [(224, 224), (225, 901), (1080, 1920), (3000, 4000)]
@@ -73,8 +74,8 @@ def test_the_head_graph_equals_the_numpy_head(lam):
     features = rng.standard_normal((9, 64)).astype(np.float32)
     prompts = rng.standard_normal((3, 2, 64)).astype(np.float32)
     prompts /= np.linalg.norm(prompts, axis=-1, keepdims=True)
-    constants = HeadConstants(boxcox_lambda=lam, alpha=0.7, similarity_base=0.9)
-    expected = judge_views(features, prompts, 4.6, constants)
+    constants = Head(boxcox_lambda=lam, alpha=0.7, similarity_base=0.9)
+    expected = score_views(features, prompts, 4.6, constants)
     session = open_model(write_head_graph(prompts, 4.6, constants))
     names = ["score", "similarity", "magnitude"]
     for name, value in zip(names, session.run(names, {"features": features}), strict=True):

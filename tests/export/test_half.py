@@ -11,7 +11,7 @@ from maclip_export.encoders import build_image_encoder
 from maclip_export.graphs import trace_graph
 from maclip_export.half import _rewrite, convert_to_half, measure_cost
 from maclip_export.verification import TOLERANCE, compare, draw_extremes, draw_views
-from maclip_runtime.views import ViewGeometry
+from maclip_runtime.method.geometry import ViewGeometry
 
 VIEWS = draw_views(ViewGeometry(), 3)
 

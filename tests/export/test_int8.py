@@ -24,7 +24,7 @@ from maclip_export.int8 import quantise_graph
 from maclip_export.prompts import PUBLISHED_PROMPTS
 from maclip_export.sensitivity import rank_layers
 from maclip_export.verification import draw_scene, draw_views
-from maclip_runtime.views import ViewGeometry
+from maclip_runtime.method.geometry import ViewGeometry
 
 GEOMETRY = ViewGeometry()
 PICTURES = CalibrationSet(

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from maclip_runtime.bundle import open_bundle
+from maclip_runtime.bundle.bundle import open_bundle
 from maclip_runtime.engines import driver
 from maclip_runtime.engines.tensorrt_library import import_library
 from maclip_runtime.errors import EngineError

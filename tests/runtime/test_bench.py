@@ -8,21 +8,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from maclip_runtime.bench import find_cut
 from PIL import Image
 
 from maclip_runtime import Scorer, bench
-from maclip_runtime.bench import (
-    Watch,
-    draw_frame,
-    find_cut,
-    measure,
-    measure_peak_memory,
-    measure_sgemm,
-    summarise,
-    time_stages,
-)
 from maclip_runtime.cli.bench import parse_size
 from maclip_runtime.errors import PictureError, UsageError
+from maclip_runtime.timing.drawing import draw_frame
+from maclip_runtime.timing.memory import measure_peak_memory
+from maclip_runtime.timing.stages import Watch, measure, summarise, time_stages
+from maclip_runtime.timing.yardstick import measure_sgemm
 
 STAGES = ["decode", "views", "encode", "head", "score"]
 

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from maclip_runtime import BundleError, open_bundle
-from maclip_runtime.bundle import MANIFEST_NAME, stage_bundle
-from maclip_runtime.manifest import SCHEMA, parse_manifest
+from maclip_runtime.bundle.bundle import MANIFEST_NAME
+from maclip_runtime.bundle.manifest import SCHEMA
+from maclip_runtime.bundle.parsing import parse_manifest
+from maclip_runtime.bundle.staging import stage_bundle
 
 
 @pytest.fixture

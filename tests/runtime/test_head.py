@@ -5,14 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from maclip_runtime.head import fuse_cues, measure_similarity
 
-from maclip_runtime.head import (
-    HeadConstants,
-    fuse_cues,
-    judge_views,
-    measure_magnitude,
-    measure_similarity,
-)
+from maclip_runtime.method.head import Head, score_views
+from maclip_runtime.method.magnitude import measure_magnitude
 
 V, K, D = 3, 2, 16
 floats = st.floats(-100, 100, width=32)
@@ -81,7 +77,7 @@ def test_magnitude_is_invariant_to_scale(f, factor):
 
 @given(cues, cues, st.floats(0, 5))
 def test_fusion_is_a_convex_combination(similarity, magnitude, alpha):
-    fused = fuse_cues(similarity, magnitude, HeadConstants(alpha=alpha))
+    fused = fuse_cues(similarity, magnitude, Head(alpha=alpha))
     assert ((fused.weight >= 0) & (fused.weight <= 1)).all()
     slack = 1e-6
     assert (fused.score >= np.minimum(similarity, magnitude) - slack).all()
@@ -93,7 +89,7 @@ def test_fusion_weights_are_the_published_softmax(similarity, magnitude):
     d = similarity.astype(np.float64) - magnitude
     logits = np.stack([1.0 + d, 0.6 - d])
     weights = np.exp(logits) / np.exp(logits).sum(axis=0)
-    fused = fuse_cues(similarity, magnitude, HeadConstants())
+    fused = fuse_cues(similarity, magnitude, Head())
     assert fused.weight == pytest.approx(weights[0], abs=5e-7)
     expected = weights[0] * similarity + weights[1] * magnitude
     assert fused.score == pytest.approx(expected, abs=2e-6)
@@ -101,15 +97,15 @@ def test_fusion_weights_are_the_published_softmax(similarity, magnitude):
 
 @given(features, unit_prompts(), st.permutations(range(V)))
 def test_views_are_judged_each_on_their_own(f, prompts, order):
-    together = judge_views(f, prompts, 4.6, HeadConstants())
-    shuffled = judge_views(f[order], prompts, 4.6, HeadConstants())
+    together = score_views(f, prompts, 4.6, Head())
+    shuffled = score_views(f[order], prompts, 4.6, Head())
     for name in ("similarity", "magnitude", "weight", "score"):
         assert getattr(shuffled, name) == pytest.approx(getattr(together, name)[order], abs=2e-5)
 
 
 @given(features, unit_prompts())
 def test_everything_stays_float32(f, prompts):
-    result = judge_views(f, prompts, 4.6, HeadConstants())
+    result = score_views(f, prompts, 4.6, Head())
     for values in vars(result).values():
         assert values.dtype == np.float32
         assert values.shape == (V,)

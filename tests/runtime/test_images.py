@@ -5,7 +5,9 @@ import pytest
 from PIL import Image
 
 from maclip_runtime import PictureError, UsageError
-from maclip_runtime.images import list_pictures, prepare_frame, read_frame
+from maclip_runtime.sources.paths import list_pictures
+from maclip_runtime.sources.pictures import read_frame
+from maclip_runtime.sources.preparation import prepare_frame
 
 RGB = np.random.default_rng(3).integers(0, 256, (40, 60, 3), np.uint8)
 GRAY = RGB[..., 0]

@@ -8,8 +8,9 @@ import pytest
 
 from maclip_runtime import EngineError, Scorer, UsageError, open_bundle
 from maclip_runtime.engines import find_plans
+from maclip_runtime.engines.compatibility import check_compatibility
 from maclip_runtime.engines.driver import Gpu, find_driver
-from maclip_runtime.plans import PlanOptions, build_plan, explain_misfit, make_profile
+from maclip_runtime.plans import PlanOptions, build_plan, make_profile
 
 no_driver = pytest.mark.skipif(find_driver() is not None, reason="this machine has a GPU")
 
@@ -191,7 +192,7 @@ def plan(rtx, bundle):
 
 
 def test_a_plan_fits_the_gpu_and_version_it_was_built_for(rtx, bundle, plan):
-    assert explain_misfit(plan, bundle, rtx, RTX_3090) is None
+    assert check_compatibility(plan, bundle, rtx, RTX_3090) is None
 
 
 @pytest.mark.parametrize(
@@ -207,7 +208,7 @@ def test_a_plan_fits_the_gpu_and_version_it_was_built_for(rtx, bundle, plan):
 def test_a_plan_for_anything_else_is_refused_with_the_reason(
     rtx, bundle, plan, plan_changes, gpu_changes, version, message
 ):
-    fault = explain_misfit(
+    fault = check_compatibility(
         replace(plan, **plan_changes), bundle, version or rtx, replace(RTX_3090, **gpu_changes)
     )
     assert fault is not None
@@ -219,4 +220,4 @@ def test_a_portable_plan_fits_every_later_gpu(rtx, bundle, plan):
     portable = replace(plan, compute_capabilities=())
     for capability in ("80", "90", "120"):
         gpu = replace(RTX_3090, compute_capability=capability)
-        assert explain_misfit(portable, bundle, rtx, gpu) is None
+        assert check_compatibility(portable, bundle, rtx, gpu) is None

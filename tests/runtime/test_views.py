@@ -2,14 +2,11 @@
 
 import numpy as np
 import pytest
+from maclip_runtime.views import iterate_blocks
 
-from maclip_runtime.views import (
-    ViewGeometry,
-    iterate_blocks,
-    iterate_views,
-    make_global_view,
-    normalise,
-)
+from maclip_runtime.method.geometry import ViewGeometry
+from maclip_runtime.method.pixels import normalise, resize_to_view
+from maclip_runtime.method.views import iterate_views
 
 GEOMETRY = ViewGeometry()
 
@@ -65,14 +62,14 @@ def test_views_do_not_depend_on_the_micro_batch(frame, micro_batch):
 
 def test_global_view_of_a_frame_of_one_view_is_the_frame():
     frame = np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8)
-    assert (make_global_view(frame, GEOMETRY) == normalise(frame, GEOMETRY)).all()
+    assert (resize_to_view(frame, GEOMETRY) == normalise(frame, GEOMETRY)).all()
 
 
 def test_global_view_samples_at_half_pixel_centres():
     """At twice the size, each sample lies in the middle of four pixels: their mean."""
     frame = np.random.default_rng(0).integers(0, 256, (448, 448, 3), np.uint8)
     expected = normalise(frame, GEOMETRY).reshape(224, 2, 224, 2, 3).mean(axis=(1, 3))
-    assert make_global_view(frame, GEOMETRY) == pytest.approx(expected, abs=1e-6)
+    assert resize_to_view(frame, GEOMETRY) == pytest.approx(expected, abs=1e-6)
 
 
 def test_pixels_are_normalised_by_clips_statistics():

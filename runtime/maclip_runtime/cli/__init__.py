@@ -16,8 +16,10 @@ def main() -> None:
         if error.name not in ("typer", "rich"):
             raise
         sys.exit("maclip: the command line is not installed; run: pip install 'maclip-edge[cpu]'")
+    from maclip_runtime.cli.console import tell
+
     try:
         build_app()()
     except MaclipError as error:
-        print(f"maclip: {error}", file=sys.stderr)  # noqa: T201
+        tell(error)
         sys.exit(2)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,30 +13,29 @@ from typing import Annotated, Any
 import typer
 from PIL import Image
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from maclip_runtime.bench import Measurement, draw_frame, measure
+from maclip_runtime.cli.console import show_progress
 from maclip_runtime.cli.options import (
-    EngineName,
+    BundleArgument,
+    DeviceOption,
     EngineOption,
-    PrecisionName,
     PrecisionOption,
-    PresetName,
     PresetOption,
     ThreadsOption,
-    ViewModeName,
     ViewsOption,
+    parse_precision,
+    parse_size,
 )
-from maclip_runtime.cli.score import expand_paths
-from maclip_runtime.errors import PictureError, UsageError
+from maclip_runtime.errors import PictureError
 from maclip_runtime.scorer import Scorer
+from maclip_runtime.sources.paths import find_pictures
+from maclip_runtime.timing.drawing import draw_frame
+from maclip_runtime.timing.stages import Measurement, measure
 
 
 def bench(
-    bundle: Annotated[
-        str, typer.Argument(metavar="BUNDLE", help="The bundle directory, or `demo`.")
-    ],
+    bundle: BundleArgument,
     pictures: Annotated[
         list[str] | None,
         typer.Argument(
@@ -45,10 +43,11 @@ def bench(
             help="Pictures, directories, or quoted globs; by default a drawn one, see --frame.",
         ),
     ] = None,
-    engine: EngineOption = EngineName.auto,
-    precision: PrecisionOption = PrecisionName.auto,
-    views: ViewsOption = ViewModeName.exact,
-    preset: PresetOption = PresetName.native,
+    engine: EngineOption = "auto",
+    device: DeviceOption = None,
+    precision: PrecisionOption = "auto",
+    views: ViewsOption = "exact",
+    preset: PresetOption = "native",
     threads: ThreadsOption = None,
     repeats: Annotated[
         int, typer.Option(min=1, help="How often every picture is measured, and then streamed.")
@@ -67,21 +66,24 @@ def bench(
     with _find_pictures(pictures or [], frame) as found:
         scorer = Scorer(
             bundle,
-            engine=engine.value,
-            precision=None if precision is PrecisionName.auto else precision.value,
-            views=views.value,
-            preset=preset.value,
+            engine=engine,
+            device=device,
+            precision=parse_precision(precision),
+            views=views,
+            preset=preset,
             threads=threads,
         )
         # A pass to warm up, the passes by stage, and the stream.
-        with _show_progress(len(found) * (1 + 2 * repeats)) as report:
-            measurement = measure(scorer, found, repeats=repeats, threads=threads, report=report)
+        with show_progress("measuring", len(found) * (1 + 2 * repeats)) as advance:
+            measurement = measure(
+                scorer, found, repeats=repeats, threads=threads, report=lambda: advance("")
+            )
     settings = {
         "bundle": scorer.bundle.name,
         "engine": scorer.engine.name,
         "precision": scorer.engine.precision,
-        "view_mode": views.value,
-        "preset": preset.value,
+        "view_mode": scorer.engine.view_mode,
+        "preset": preset,
         "threads": threads,
         "pictures": pictures or [f"drawn, {frame}"],
         "repeats": repeats,
@@ -100,26 +102,18 @@ def to_record(measurement: Measurement, settings: dict[str, Any]) -> dict[str, A
     return record
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """`800x1200` to (800, 1200), height and width; UsageError for anything else."""
-    match = re.fullmatch(r"\s*(\d{1,5})x(\d{1,5})\s*", text)
-    if match is None or "0" in match.groups():
-        raise UsageError(f"--frame {text}: give height x width in pixels, such as 800x1200")
-    return int(match[1]), int(match[2])
-
-
 @contextmanager
 def _find_pictures(paths: Sequence[str], frame: str) -> Iterator[list[str]]:
     """The pictures that the paths name, or else a drawn one in a file that is gone afterwards."""
     if paths:
         found = []
-        for item in expand_paths(paths, recursive=False):
+        for item in find_pictures(paths, recursive=False):
             if isinstance(item, PictureError):
                 raise item
             found.append(item)
         yield found
         return
-    size = parse_size(frame)
+    size = parse_size(frame, "--frame")
     with tempfile.TemporaryDirectory(prefix="maclip-bench-") as folder:
         path = Path(folder) / f"{frame.strip()}.jpg"
         Image.fromarray(draw_frame(*size)).save(path, quality=90)
@@ -159,16 +153,3 @@ def _show(measurement: Measurement, settings: dict[str, Any], pictures: int) -> 
 def _describe_samples(pictures: int, views: int, samples: int) -> str:
     text = f"{pictures} picture{'s' * (pictures != 1)}, {views} views, {samples} samples"
     return text if samples >= 100 else f"{text}: too few for a p99, which is about the slowest"
-
-
-@contextmanager
-def _show_progress(total: int) -> Iterator[Callable[[], None]]:
-    """What to call after every picture: a bar on stderr where that is a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda: None
-        return
-    columns = (TextColumn("measuring"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("measuring", total=total)
-        yield lambda: progress.advance(task)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,25 +12,18 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from maclip_runtime.bundle import Bundle, open_bundle
-from maclip_runtime.errors import BundleError, UsageError
-from maclip_runtime.manifest import BundleFile, EngineLibrary, Shape
+from maclip_runtime.bundle.bundle import Bundle, open_bundle
+from maclip_runtime.bundle.manifest import BundleFile, Shape
+from maclip_runtime.cli.options import BundleArgument, parse_size
+from maclip_runtime.errors import BundleError, Remedy, UsageError
 from maclip_runtime.plans import PlanOptions, build_plan, make_profile
 from maclip_runtime.plans import Progress as Report
-
-
-class LibraryName(str, Enum):
-    """The choices of --engine."""
-
-    tensorrt = "tensorrt"
-    tensorrt_rtx = "tensorrt-rtx"
+from maclip_runtime.vocabulary import PlanLibrary
 
 
 def build(
-    bundle: Annotated[
-        str, typer.Argument(metavar="BUNDLE", help="The bundle directory, or `demo`.")
-    ],
-    engine: Annotated[LibraryName, typer.Option(help="The library to build with.")],
+    bundle: BundleArgument,
+    engine: Annotated[PlanLibrary, typer.Option(help="The library to build with.")],
     graph: Annotated[
         str | None,
         typer.Option(
@@ -66,6 +58,9 @@ def build(
         Path | None,
         typer.Option(help="tensorrt: keep timings here, for faster builds.", metavar="FILE"),
     ] = None,
+    device: Annotated[
+        int, typer.Option(min=0, help="tensorrt: number of the GPU to build on.", metavar="N")
+    ] = 0,
 ) -> None:
     """Build a plan from one of a bundle's graphs, and put it into the bundle.
 
@@ -73,7 +68,6 @@ def build(
     """
     opened = open_bundle(bundle)
     chosen = _choose_graph(opened, graph)
-    library: EngineLibrary = engine.value
     options = PlanOptions(
         profile=make_profile(
             chosen, _parse_frames(frames), _parse_views(views), opened.manifest.method.views.size
@@ -82,48 +76,53 @@ def build(
         compute_capabilities=tuple(text.replace(".", "") for text in compute_capability or ()),
         version_compatible=version_compatible,
         timing_cache=timing_cache,
+        device=device,
     )
     with _show_progress(f"building {chosen.path}") as progress:
-        plan = build_plan(opened, chosen, library, options, progress)
+        plan = build_plan(opened, chosen, engine, options, progress)
     assert plan.plan is not None
     targets = ", ".join(plan.plan.compute_capabilities) or "8.0 and later"
     typer.echo(
         f"{opened.path / plan.path}: {plan.size / 1e6:.1f} MB, "
-        f"{library} {plan.plan.version}, compute capability {targets}"
+        f"{engine} {plan.plan.version}, compute capability {targets}"
     )
 
 
 def _choose_graph(bundle: Bundle, name: str | None) -> BundleFile:
-    graphs = [file for file in bundle.manifest.files if file.path.endswith(".onnx")]
     if name is not None:
+        graphs = [file for file in bundle.manifest.files if file.is_graph]
         for file in graphs:
             if file.path == name:
                 return file
         names = ", ".join(file.path for file in graphs)
-        raise UsageError(f"{bundle.path}: no graph {name}; it has: {names}")
-    frame_graphs = [file for file in graphs if file.kind == "frame"]
+        raise UsageError(f"{bundle.path}: no graph {name}", f"it has: {names}")
+    frame_graphs = bundle.list_graphs("frame_graph")
     if not frame_graphs:
         raise BundleError(
-            f"{bundle.path}: has no frame graph; export the bundle with --frame any (or a size), "
-            "or choose another graph with --graph"
+            f"{bundle.path}: has no frame graph",
+            Remedy(
+                "export the bundle with {frame} (or a size), or choose another graph with {graph}",
+                settings={"frame": "any", "graph": None},
+            ),
         )
     return next((file for file in frame_graphs if file.precision == "fp16"), frame_graphs[0])
 
 
 def _parse_frames(text: str) -> tuple[Shape, Shape, Shape]:
-    sizes = [re.fullmatch(r"\s*(\d+)x(\d+)\s*", part) for part in text.split(",")]
-    if len(sizes) != 3 or None in sizes:
+    parts = text.split(",")
+    if len(parts) != 3:
         raise UsageError(
-            f"--frames {text}: give smallest, best and largest, such as 224x224,1080x1920,2160x3840"
+            f"--frames {text}: not three sizes",
+            "give smallest, best and largest, such as 224x224,1080x1920,2160x3840",
         )
-    smallest, best, largest = (tuple(map(int, size.groups())) for size in sizes if size)
+    smallest, best, largest = (parse_size(part, "--frames") for part in parts)
     return smallest, best, largest
 
 
 def _parse_views(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", text)
     if not match:
-        raise UsageError(f"--views {text}: give best and largest, such as 32,64")
+        raise UsageError(f"--views {text}: not two numbers", "give best and largest, such as 32,64")
     return int(match[1]), int(match[2])
 
 

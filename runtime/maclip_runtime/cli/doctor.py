@@ -14,13 +14,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from maclip_runtime.bundle import Bundle, open_bundle
-from maclip_runtime.engines import find_plans
+from maclip_runtime.bundle.bundle import DEMO_NAME, Bundle, open_bundle
+from maclip_runtime.cli.options import DeviceOption, show_option
 from maclip_runtime.engines.driver import find_driver
+from maclip_runtime.engines.select import list_candidates
 from maclip_runtime.engines.tensorrt_library import MODULES, import_library
 from maclip_runtime.errors import EngineError
-from maclip_runtime.manifest import EngineLibrary
 from maclip_runtime.version import __version__
+from maclip_runtime.vocabulary import VIEW_MODES, PlanLibrary
 
 
 class Finding(NamedTuple):
@@ -34,8 +35,13 @@ class Finding(NamedTuple):
 def doctor(
     bundle: Annotated[
         str | None,
-        typer.Argument(metavar="[BUNDLE]", help="Also show which of its plans fit this machine."),
+        typer.Argument(
+            metavar="[BUNDLE]",
+            help="Show what of this bundle can run here, in the order in which --engine auto tries it; "
+            "default: of the demo bundle.",
+        ),
     ] = None,
+    device: DeviceOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Show what this machine can run and what is missing. Exit status 1 if no engine can run."""
@@ -53,8 +59,7 @@ def doctor(
         _find_package("open_clip_torch", "maclip export", "maclip-edge[export]"),
         _find_package("onnx", "maclip export", "maclip-edge[export]"),
     ]
-    if bundle is not None:
-        findings += _find_plans(open_bundle(bundle))
+    findings += _list_engines(open_bundle(bundle or DEMO_NAME), device)
     if as_json:
         typer.echo(json.dumps([finding._asdict() for finding in findings], indent=1))
     else:
@@ -98,7 +103,7 @@ def _find_nvidia_driver() -> Finding:
     return Finding("NVIDIA driver", True, f"CUDA {driver.cuda[0]}.{driver.cuda[1]}: {gpus}")
 
 
-def _find_tensorrt(library: EngineLibrary) -> Finding:
+def _find_tensorrt(library: PlanLibrary) -> Finding:
     if library == "tensorrt" and find_driver() is None:
         # Importing it is safe; using it without a driver is not, so it would be of no use here.
         found = importlib.util.find_spec(MODULES[library]) is not None
@@ -106,19 +111,20 @@ def _find_tensorrt(library: EngineLibrary) -> Finding:
     try:
         return Finding(library, True, str(import_library(library).__version__))
     except EngineError as error:
-        return Finding(library, False, str(error))
+        return Finding(library, False, error.render(show_option))
 
 
-def _find_plans(bundle: Bundle) -> list[Finding]:
-    """Which of a bundle's plans fit this machine, and why the others do not."""
+def _list_engines(bundle: Bundle, device: int | None) -> list[Finding]:
+    """What of a bundle can run here, as `select` has it: every candidate, with the reason why not."""
     findings = []
-    for library in MODULES:
-        if not any(f.plan and f.plan.library == library for f in bundle.manifest.files):
-            continue
-        try:
-            fitting, faults = find_plans(bundle, library)
-        except EngineError as error:
-            fitting, faults = [], [str(error)]
-        findings += [Finding(f"{bundle.name} plan", True, plan.path) for plan in fitting]
-        findings += [Finding(f"{bundle.name} plan", False, fault) for fault in faults]
+    for views in VIEW_MODES:
+        for candidate in list_candidates(bundle, views=views, device=device):
+            file = candidate.file
+            if file is None and views != "exact":
+                continue  # what an engine lacks altogether was said
+            name = f"{candidate.engine}, {views}"
+            what = f"{bundle.name}/{file.path}" if file else bundle.name
+            fault = candidate.fault
+            detail = what if fault is None else f"{what}: {fault.render(show_option)}"
+            findings.append(Finding(name, fault is None, detail))
     return findings

@@ -3,57 +3,52 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
-from enum import Enum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from maclip_runtime.bundle import Bundle, open_bundle
+from maclip_runtime.bundle.bundle import Bundle, open_bundle
+from maclip_runtime.bundle.manifest import BundleFile, Tensor
+from maclip_runtime.cli.console import tell
+from maclip_runtime.cli.options import BundleArgument
 from maclip_runtime.errors import BundleError
-from maclip_runtime.manifest import BundleFile, Tensor
-
-
-class InspectFormat(str, Enum):
-    """The formats of `maclip inspect`."""
-
-    table = "table"
-    json = "json"
+from maclip_runtime.method.head import Head
 
 
 def inspect(
-    bundle: Annotated[
-        str, typer.Argument(metavar="BUNDLE", help="The bundle directory, or `demo`.")
-    ],
+    bundle: BundleArgument,
     format: Annotated[
-        InspectFormat, typer.Option(help="table, or the manifest with the checks as JSON.")
-    ] = InspectFormat.table,
+        Literal["table", "json"],
+        typer.Option(help="table, or the manifest with the checks as JSON."),
+    ] = "table",
 ) -> None:
     """Show what is in a bundle and verify every checksum. Exit status 2 if anything is damaged."""
     opened = open_bundle(bundle)
     faults = {file.path: _find_fault(opened, file) for file in opened.manifest.files}
-    if format is InspectFormat.json:
-        report = {**asdict(opened.manifest), "faults": {k: v for k, v in faults.items() if v}}
+    if format == "json":
+        report = {**asdict(opened.manifest), "faults": {k: str(v) for k, v in faults.items() if v}}
         typer.echo(json.dumps(report, indent=1))
     else:
         _show(opened, faults)
     for fault in filter(None, faults.values()):
-        typer.echo(f"maclip: {fault}", err=True)
+        tell(fault)
     if any(faults.values()):
         raise typer.Exit(2)
 
 
-def _find_fault(bundle: Bundle, file: BundleFile) -> str | None:
+def _find_fault(bundle: Bundle, file: BundleFile) -> BundleError | None:
     try:
         bundle.locate(file)
     except BundleError as error:
-        return str(error)
+        return error
     return None
 
 
-def _show(bundle: Bundle, faults: dict[str, str | None]) -> None:
+def _show(bundle: Bundle, faults: Mapping[str, BundleError | None]) -> None:
     manifest = bundle.manifest
     weights, method = manifest.weights, manifest.method
     console = Console(markup=False, highlight=False, soft_wrap=True)
@@ -64,8 +59,7 @@ def _show(bundle: Bundle, faults: dict[str, str | None]) -> None:
         "image encoder": f"{manifest.architecture.image}, {manifest.architecture.features} features",
         "text encoder": f"{manifest.architecture.text}, {manifest.architecture.activation}",
         "views": f"{method.views.size} x {method.views.size}, stride {method.views.stride}",
-        "head": f"lambda {method.head.boxcox_lambda:g}, alpha {method.head.alpha:g}, bases "
-        f"{method.head.similarity_base:g} and {method.head.magnitude_base:g}, "
+        "head": f"alpha {method.head.alpha:g}, {_describe_cues(method.head)}, "
         f"logit scale exp({method.logit_scale:.4f})",
     }
     if weights.demo:
@@ -75,7 +69,7 @@ def _show(bundle: Bundle, faults: dict[str, str | None]) -> None:
     for pair in manifest.prompts:
         console.print(f"{'prompt pair':>14}  {pair.name}: {pair.good} / {pair.bad}")
     table = Table()
-    for heading in ("file", "kind", "precision"):
+    for heading in ("file", "role", "precision"):
         table.add_column(heading, no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
     for heading in ("shapes", "difference", "checksum"):
@@ -83,7 +77,7 @@ def _show(bundle: Bundle, faults: dict[str, str | None]) -> None:
     for file in manifest.files:
         table.add_row(
             file.path,
-            file.kind,
+            f"{file.role}, a plan" if file.plan else file.role,
             file.precision or "",
             f"{file.size / 1e6:.1f} MB",
             _describe_shapes(file),
@@ -92,6 +86,14 @@ def _show(bundle: Bundle, faults: dict[str, str | None]) -> None:
         )
     width = None if console.is_terminal else 1000
     Console(markup=False, highlight=False, width=width).print(table)
+
+
+def _describe_cues(head: Head) -> str:
+    """Every cue with its constants."""
+    return ", ".join(
+        f"{name} ({', '.join(f'{key} {value:g}' for key, value in vars(cue).items())})"
+        for name, cue in head.cues.items()
+    )
 
 
 def _describe_shapes(file: BundleFile) -> str:
@@ -105,8 +107,8 @@ def _describe_shapes(file: BundleFile) -> str:
 
 
 def _describe_difference(file: BundleFile) -> str:
-    if file.ranking is not None:
-        return f"SRCC {file.ranking.srcc:.4f} with float32 on {file.ranking.pictures} pictures"
+    if file.agreement is not None:
+        return f"SRCC {file.agreement.srcc:.4f} with float32 on {file.agreement.pictures} pictures"
     if file.verification is None:
         return ""
     return f"{file.verification.difference:.1e} from {file.verification.reference}"

@@ -1,64 +1,72 @@
-"""Options that several commands take, as Typer wants them."""
+"""Options that several commands take, as Typer wants them, and how their values are read."""
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import Annotated
+import re
+from typing import Annotated, Literal
 
 import typer
 
+from maclip_runtime.errors import UsageError
+from maclip_runtime.vocabulary import EngineChoice, Precision, Preset, ViewMode
 
-class EngineName(str, Enum):
-    """The choices of --engine."""
-
-    auto = "auto"
-    tensorrt = "tensorrt"
-    tensorrt_rtx = "tensorrt-rtx"
-    onnxruntime_cpu = "onnxruntime-cpu"
-    onnxruntime_cuda = "onnxruntime-cuda"
-    onnxruntime_tensorrt = "onnxruntime-tensorrt"
-    onnxruntime_tensorrt_rtx = "onnxruntime-tensorrt-rtx"
-
-
-class PrecisionName(str, Enum):
-    """The choices of --precision."""
-
-    auto = "auto"
-    fp32 = "fp32"
-    fp16 = "fp16"
-    int8 = "int8"
-
-
-class ViewModeName(str, Enum):
-    """The choices of --views."""
-
-    exact = "exact"
-    dense = "dense"
-
-
-class PresetName(str, Enum):
-    """The choices of --preset."""
-
-    native = "native"
-    side_448 = "448"
-    side_224 = "224"
-
-
-EngineOption = Annotated[EngineName, typer.Option(help="What runs the encoder.")]
+BundleArgument = Annotated[
+    str, typer.Argument(metavar="BUNDLE", help="The bundle directory, or `demo`.")
+]
+EngineOption = Annotated[
+    EngineChoice, typer.Option("--engine", help="What runs the encoder; auto: the first that can.")
+]
 PrecisionOption = Annotated[
-    PrecisionName, typer.Option(help="Of the graph; auto: the engine's own choice.")
+    Literal["auto", Precision],
+    typer.Option("--precision", help="Of the graph; auto: the engine's own choice."),
 ]
 ViewsOption = Annotated[
-    ViewModeName,
+    ViewMode,
     typer.Option(
+        "--views",
         help="exact, as published; dense: neighbouring windows encoded together, faster and "
-        "slightly different (ResNets only)."
+        "slightly different (ResNets only).",
     ),
 ]
 PresetOption = Annotated[
-    PresetName,
-    typer.Option(help="native: the picture as it is; 448, 224: resized to such a square first."),
+    Preset,
+    typer.Option(
+        "--preset", help="native: the picture as it is; 448, 224: resized to such a square first."
+    ),
 ]
 ThreadsOption = Annotated[
-    int | None, typer.Option(min=1, help="CPU threads of the engine; default: all cores.")
+    int | None,
+    typer.Option(
+        "--threads", min=1, max=1024, help="CPU threads of the engine; default: all cores."
+    ),
 ]
+DeviceOption = Annotated[
+    int | None,
+    typer.Option("--device", min=0, help="Number of the GPU; default: the first.", metavar="N"),
+]
+
+
+def parse_precision(choice: Literal["auto", Precision]) -> Precision | None:
+    """What the library takes for --precision."""
+    return None if choice == "auto" else choice
+
+
+def parse_size(text: str, option: str, *, least: int = 1) -> tuple[int, int]:
+    """`1080x1920` to (1080, 1920), height and width, each at least `least`; UsageError otherwise."""
+    match = re.fullmatch(r"\s*(\d{1,5})x(\d{1,5})\s*", text)
+    if match is None:
+        raise UsageError(
+            f"{option} {text}: not a size", "give height x width in pixels, such as 1080x1920"
+        )
+    height, width = int(match[1]), int(match[2])
+    if min(height, width) < least:
+        raise UsageError(f"{option} {text}: a side has at least {least} pixels")
+    return height, width
+
+
+def show_option(name: str, value: object) -> str:
+    """A library's setting as the command line spells it: `--engine onnxruntime-cpu`."""
+    option = f"--{name.replace('_', '-')}"
+    if value is True:
+        return option
+    return f"{option} {'...' if value is None else value}"

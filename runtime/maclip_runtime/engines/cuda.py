@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from maclip_runtime.errors import EngineError
 
+_NOT_READY = 600  # cudaErrorNotReady
 _ALIGNMENT = 256  # bytes: what cudaMalloc gives, and what TensorRT may count on for every tensor
 
 
@@ -24,21 +25,25 @@ def pad(size: int) -> int:
 class Cuda:
     """Streams, events, memory and graphs of one device; `close` frees everything it made.
 
-    runtime: the module `cuda.bindings.runtime`, or something with the same functions. Every method
-    raises EngineError if its CUDA call fails.
+    device: its number. runtime: the module `cuda.bindings.runtime`, or something with the same functions.
+    Every method raises EngineError if its CUDA call fails.
     """
 
-    def __init__(self, runtime: Any = None) -> None:
+    def __init__(self, device: int = 0, runtime: Any = None) -> None:
         if runtime is None:
             try:
                 runtime = importlib.import_module("cuda.bindings.runtime")
             except ImportError as error:
                 raise EngineError(
-                    f"cuda-bindings cannot be imported ({error}); "
-                    "install it with: pip install 'maclip-edge[tensorrt-rtx]'"
+                    f"cuda-bindings cannot be imported ({error})",
+                    "install it with: pip install 'maclip-edge[tensorrt-rtx]'",
                 ) from None
-        self._api = runtime
+        self._api, self._device = runtime, device
         self._made: list[tuple[Callable[[Any], Any], Any]] = []
+
+    def use_device(self) -> None:
+        """Make the device this thread's own: CUDA keeps one per thread."""
+        self._check(self._api.cudaSetDevice(self._device))
 
     def make_stream(self) -> Any:
         """A stream that does not wait for the default one."""
@@ -47,10 +52,9 @@ class Cuda:
             self._api.cudaStreamCreateWithFlags(self._api.cudaStreamNonBlocking),
         )
 
-    def make_event(self, *, timing: bool = False) -> Any:
-        """An event; only one made with `timing` can be asked for times."""
-        flags = 0 if timing else self._api.cudaEventDisableTiming
-        return self._keep(self._api.cudaEventDestroy, self._api.cudaEventCreateWithFlags(flags))
+    def make_event(self) -> Any:
+        """An event that can be waited for and asked for times."""
+        return self._keep(self._api.cudaEventDestroy, self._api.cudaEventCreateWithFlags(0))
 
     def allocate(self, size: int) -> int:
         """The address of `size` bytes on the device."""
@@ -93,13 +97,21 @@ class Cuda:
         """Wait, on the host, for the event."""
         self._check(self._api.cudaEventSynchronize(event))
 
+    def has_happened(self, event: Any) -> bool:
+        """Whether the host would not have to wait for the event."""
+        (status,) = self._api.cudaEventQuery(event)
+        if int(status) == _NOT_READY:
+            return False
+        self._check((status,))
+        return True
+
     def finish(self, stream: Any) -> None:
         """Wait, on the host, for everything on the stream."""
         self._check(self._api.cudaStreamSynchronize(stream))
 
     def measure(self, start: Any, end: Any) -> float:
-        """Milliseconds between two events that were made with `timing`."""
-        return float(self._check(self._api.cudaEventElapsedTime(start, end)))
+        """Seconds between two events that have happened."""
+        return float(self._check(self._api.cudaEventElapsedTime(start, end))) / 1e3
 
     def free_memory(self) -> int:
         """Bytes of device memory that nobody uses."""
@@ -107,7 +119,10 @@ class Cuda:
 
     @contextmanager
     def capture(self, stream: Any) -> Iterator[list[Any]]:
-        """Record what is enqueued on the stream, running nothing; the list then holds the CUDA graph."""
+        """Record what is enqueued on the stream, running nothing; the list then holds the CUDA graph.
+
+        A capture that fails leaves the stream as it was, and raises EngineError.
+        """
         made: list[Any] = []
         mode = self._api.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._check(self._api.cudaStreamBeginCapture(stream, mode))
@@ -115,8 +130,12 @@ class Cuda:
             yield made
         except BaseException:
             self._api.cudaStreamEndCapture(stream)  # ends it, whatever state it is in
+            self._api.cudaGetLastError()  # which would be reported by the next call otherwise
             raise
-        graph = self._check(self._api.cudaStreamEndCapture(stream))
+        status, graph = self._api.cudaStreamEndCapture(stream)
+        if int(status):
+            self._api.cudaGetLastError()
+        self._check((status, graph))
         made.append(
             self._keep(self._api.cudaGraphExecDestroy, self._api.cudaGraphInstantiate(graph, 0))
         )
@@ -125,6 +144,14 @@ class Cuda:
     def launch(self, graph: Any, stream: Any) -> None:
         """Replay a captured graph on the stream."""
         self._check(self._api.cudaGraphLaunch(graph, stream))
+
+    def release(self, handle: Any) -> None:
+        """Free one thing before the others."""
+        for place, (release, made) in enumerate(self._made):
+            if made is handle:
+                del self._made[place]
+                release(handle)
+                return
 
     def close(self) -> None:
         """Free everything, the last made first."""

@@ -1,36 +1,41 @@
-"""ONNX Runtime, on the CPU and with its GPU providers.
+"""ONNX Runtime, on the CPU and with its GPU providers: any of a bundle's graphs from frames to features.
 
-On the CPU views are cut in NumPy and the encoder graph runs on them in micro-batches, or, in dense mode,
-on blocks of neighbouring windows. A GPU provider gets the raw frame, uploaded once, if the bundle has a
-frame graph for any size.
+An encoder gets views cut in NumPy, in micro-batches, or, in dense mode, blocks of neighbouring windows. A
+frame graph gets the raw frame, and, if it is chunked, the views in portions, the frame uploaded once.
 """
 
 from __future__ import annotations
 
 import logging
 import platform
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maclip_runtime.bundle import Bundle
-from maclip_runtime.errors import BundleError, EngineError, UsageError
-from maclip_runtime.manifest import BundleFile, Precision, ViewMode
-from maclip_runtime.views import Frame, Pixels, iterate_blocks, iterate_views, shape_global_view
+from maclip_runtime.bundle.bundle import Bundle
+from maclip_runtime.bundle.manifest import BundleFile
+from maclip_runtime.engines.engine import EncodingTime, Engine
+from maclip_runtime.errors import EngineError, FrameError, Remedy, UsageError
+from maclip_runtime.method.geometry import split_into_blocks
+from maclip_runtime.method.pixels import Floats, Frame, Pixels
+from maclip_runtime.method.views import iterate_views, normalise_block, normalise_global_view
+from maclip_runtime.vocabulary import EngineName, ViewMode
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 # ONNX Runtime's name of the provider behind each engine name.
-PROVIDERS = {
-    "onnxruntime-cpu": "CPUExecutionProvider",
-    "onnxruntime-cuda": "CUDAExecutionProvider",
+PROVIDERS: dict[EngineName, str] = {
     "onnxruntime-tensorrt": "TensorrtExecutionProvider",
     "onnxruntime-tensorrt-rtx": "NvTensorRTRTXExecutionProvider",
+    "onnxruntime-cuda": "CUDAExecutionProvider",
+    "onnxruntime-cpu": "CPUExecutionProvider",
 }
 # Views per run of the encoder. On a CPU more gains nothing (one view fills the cores already) and costs
 # memory: 8 views of RN50 need about 250 MB of activations. A GPU is filled by about 32.
@@ -41,83 +46,171 @@ GPU_MICRO_BATCH = 32
 BLOCK_SIDE = 7
 
 
-class OnnxRuntimeEngine:
-    """A graph of a bundle in ONNX Runtime. May be used from several threads.
+class OnnxRuntimeEngine(Engine):
+    """A graph of a bundle in ONNX Runtime.
 
-    name: one of PROVIDERS. precision: of the graph; by default float32 on the CPU, and half on a GPU
-    if the bundle has it. views: "dense" encodes neighbouring windows together, which only ResNets can.
-    A provider that is asked for and does not load is an EngineError: nothing falls back to another one.
+    file: an image encoder, frame graph or dense frame graph. name: one of PROVIDERS. view_mode: by default
+    the file's own; "dense" also for an encoder that takes pictures of any size, a ResNet's. device: number
+    of the GPU. A provider that does not load is an EngineError: nothing falls back to another one.
     """
 
     def __init__(
         self,
         bundle: Bundle,
-        name: str = "onnxruntime-cpu",
+        file: BundleFile,
+        name: EngineName = "onnxruntime-cpu",
         *,
-        precision: Precision | None = None,
-        views: ViewMode = "exact",
+        view_mode: ViewMode | None = None,
         threads: int | None = None,
+        device: int = 0,
         micro_batch: int | None = None,
         block_side: int = BLOCK_SIDE,
     ) -> None:
-        onnxruntime = import_onnxruntime()
-        self.name = name
-        self._geometry = bundle.manifest.method.views
+        super().__init__(bundle.manifest.method.views)
         on_gpu = name != "onnxruntime-cpu"
+        self.name = name
+        self.precision = file.precision or "fp32"
+        self.view_mode = view_mode or file.view_mode or "exact"
+        self.device = device if on_gpu else None
+        self._file = file
         self._micro_batch = micro_batch or (GPU_MICRO_BATCH if on_gpu else MICRO_BATCH)
         self._block_side = block_side
-        self.view_mode: ViewMode = views
-        graph = choose_graph(bundle, precision, on_gpu=on_gpu and views == "exact")
-        if views == "dense" and not isinstance(graph.inputs["pixels"].shape[-1], str):
-            raise EngineError(
-                f"{bundle.path}: dense views need a ResNet, whose trunk is convolutional, and this is a "
-                f"{bundle.manifest.architecture.image.split()[0]}; use --views exact"
+        self._session = _open_session(bundle, file, name, threads, device)
+        # One frame at a time: each run takes all threads, and memory does not grow with the callers.
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="maclip-onnxruntime")
+
+    def submit(self, frame: Frame, views: Sequence[int] | None = None) -> _Pending:
+        """Take a frame; see `Engine.submit`."""
+        self._check(frame, views)
+        accepted = self._file.inputs["frame"].shape if "frame" in self._file.inputs else ()
+        if any(
+            isinstance(want, int) and want != have
+            for want, have in zip(accepted, frame.shape, strict=False)
+        ):
+            height, width = frame.shape[:2]
+            raise FrameError(
+                f"{self._file.path} takes frames of {accepted[0]} x {accepted[1]}, and this one is "
+                f"{height} x {width}"
             )
-        self.precision: Precision = graph.precision or "fp32"
-        self._takes_frames = graph.kind == "frame"
-        self._session = _open_session(onnxruntime, bundle, graph, PROVIDERS[name], threads)
-
-    def encode(self, frame: Frame) -> NDArray[np.float32]:
-        """Features `[V, D]` of a frame's views; see `Engine.encode`."""
-        if self.view_mode == "dense":
-            return self._run_blocks(frame)
-        portions = self._run_chunks(frame) if self._takes_frames else self._run_batches(frame)
-        return np.concatenate(list(portions))
-
-    def encode_many(self, frames: Iterable[Frame]) -> Iterator[NDArray[np.float32]]:
-        """Features of each frame in turn."""
-        return map(self.encode, frames)
+        pending = _Pending()
+        pending.future = self._worker.submit(self._encode, frame, views, pending)
+        return pending
 
     def close(self) -> None:
-        """Nothing to do: a session frees itself."""
+        """Finish what was submitted and free the session."""
+        self._closed = True
+        self._worker.shutdown()
+        self._session = None
 
-    def _run_batches(self, frame: Frame) -> Iterator[NDArray[np.float32]]:
-        for pixels in iterate_views(frame, self._geometry, self._micro_batch):
-            yield self._run(pixels)
+    def _encode(self, frame: Frame, views: Sequence[int] | None, pending: _Pending) -> Floats:
+        if "frame" in self._file.inputs:
+            run = self._run_chunks if self._file.chunked else self._run_frame
+        else:
+            run = self._run_blocks if self.view_mode == "dense" else self._run_batches
+        start = time.perf_counter()
+        try:
+            return run(frame, views, pending)
+        except Exception as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise EngineError(f"{self._file.path}: {self.name} failed: {reason}") from error
+        finally:
+            pending.seconds = time.perf_counter() - start
 
-    def _run_blocks(self, frame: Frame) -> NDArray[np.float32]:
-        """Features `[V, D]` in the published order, of windows encoded together."""
-        whole = self._run(shape_global_view(frame, self._geometry))
+    def _run_batches(self, frame: Frame, views: Sequence[int] | None, pending: _Pending) -> Floats:
+        """The encoder on views, a micro-batch at a time."""
+        batches = iterate_views(frame, self._geometry, self._micro_batch, views)
+        return np.concatenate([self._run(pixels, pending) for pixels in pending.cut(batches)])
+
+    def _run_blocks(self, frame: Frame, views: Sequence[int] | None, pending: _Pending) -> Floats:
+        """The encoder on blocks of neighbouring windows, those that hold a wanted one."""
+        count = self._geometry.count(*frame.shape[:2])
+        wanted = np.arange(count) if views is None else np.asarray(views, np.intp)
+        found: dict[int, Floats] = {}
+        for held, pixels in pending.cut(self._cut_blocks(frame, wanted)):
+            found.update(zip(held.tolist(), self._run(pixels, pending), strict=True))
+        return np.stack([found[index] for index in wanted.tolist()])
+
+    def _cut_blocks(
+        self, frame: Frame, wanted: NDArray[np.intp]
+    ) -> Iterator[tuple[NDArray[np.intp], Pixels]]:
+        """The views in a block, and its pixels; the global view is one by itself, and the last.
+
+        How a frame is cut depends on its size alone, so that a view's features never depend on which others
+        were asked for.
+        """
         rows, columns = self._geometry.grid(*frame.shape[:2])
-        windows = np.empty((rows, columns, whole.shape[1]), np.float32)
-        for block, pixels in iterate_blocks(frame, self._geometry, self._block_side):
-            part = windows[block.rows, block.columns]
-            part[...] = self._run(pixels).reshape(part.shape)
-        return np.concatenate([windows.reshape(rows * columns, -1), whole])
+        indices = np.arange(rows * columns).reshape(rows, columns)
+        for block in split_into_blocks(frame.shape, self._geometry, self._block_side):
+            held = indices[block.rows, block.columns].ravel()
+            if np.isin(held, wanted).any():
+                yield held, normalise_block(frame, self._geometry, block)
+        if rows * columns in wanted:
+            yield np.array([rows * columns]), normalise_global_view(frame, self._geometry)
 
-    def _run(self, pixels: Pixels) -> NDArray[np.float32]:
+    def _run(self, pixels: Pixels, pending: _Pending) -> Floats:
+        pending.pixels += pixels[:, 0].size
         return self._session.run(["features"], {"pixels": pixels})[0]
 
-    def _run_chunks(self, frame: Frame) -> Iterator[NDArray[np.float32]]:
-        """The frame graph on portions of the views, the frame bound, and so uploaded, once."""
+    def _run_frame(self, frame: Frame, views: Sequence[int] | None, pending: _Pending) -> Floats:
+        """A frame graph that gives all views at once."""
+        features: Floats = self._session.run(["features"], {"frame": np.ascontiguousarray(frame)})[
+            0
+        ]
+        pending.pixels = len(features) * self._geometry.size**2
+        return features if views is None else features[list(views)]
+
+    def _run_chunks(self, frame: Frame, views: Sequence[int] | None, pending: _Pending) -> Floats:
+        """A frame graph on portions of the views, the frame bound, and so uploaded, once."""
         binding = self._session.io_binding()
         binding.bind_cpu_input("frame", np.ascontiguousarray(frame))
-        views = np.arange(self._geometry.count(*frame.shape[:2]))
-        for start in range(0, len(views), self._micro_batch):
-            binding.bind_cpu_input("views", views[start : start + self._micro_batch])
+        count = self._geometry.count(*frame.shape[:2])
+        wanted = np.arange(count) if views is None else np.asarray(views, np.int64)
+        pending.pixels = len(wanted) * self._geometry.size**2
+        portions = []
+        for start in range(0, len(wanted), self._micro_batch):
+            chunk = np.ascontiguousarray(wanted[start : start + self._micro_batch])
+            binding.bind_cpu_input("views", chunk)
             binding.bind_output("features")
             self._session.run_with_iobinding(binding)
-            yield binding.copy_outputs_to_cpu()[0]
+            portions.append(binding.copy_outputs_to_cpu()[0])
+        return np.concatenate(portions)
+
+
+class _Pending:
+    """A frame in the worker's queue, and where its time went."""
+
+    future: Future[Floats]
+
+    def __init__(self) -> None:
+        self.pixels = 0
+        self._cutting = 0.0
+        self._cut_on_host = False
+        self.seconds = 0.0
+
+    def result(self) -> Floats:
+        """The features; waits for the worker."""
+        return self.future.result()
+
+    def done(self) -> bool:
+        """Whether the worker has finished it."""
+        return self.future.done()
+
+    @property
+    def time(self) -> EncodingTime:
+        """Cutting views and running the encoder."""
+        stages = {"views": self._cutting} if self._cut_on_host else {}
+        return EncodingTime({**stages, "encode": self.seconds - self._cutting}, self.pixels)
+
+    def cut(self, portions: Iterator[T]) -> Iterator[T]:
+        """Pass portions on, noting the time that it takes to make them."""
+        self._cut_on_host = True
+        while True:
+            start = time.perf_counter()
+            portion = next(portions, None)
+            self._cutting += time.perf_counter() - start
+            if portion is None:
+                return
+            yield portion
 
 
 def import_onnxruntime() -> ModuleType:
@@ -126,10 +219,23 @@ def import_onnxruntime() -> ModuleType:
         import onnxruntime
     except ImportError as error:
         raise EngineError(
-            f"onnxruntime cannot be imported ({error}); "
-            "install it with: pip install 'maclip-edge[cpu]'"
+            f"onnxruntime cannot be imported ({error})",
+            "install it with: pip install 'maclip-edge[cpu]'",
         ) from None
     return onnxruntime
+
+
+def check_provider(name: EngineName) -> None:
+    """Raise EngineError unless this ONNX Runtime was compiled with the provider behind an engine."""
+    onnxruntime = import_onnxruntime()
+    if PROVIDERS[name] not in onnxruntime.get_available_providers():
+        raise EngineError(
+            f"onnxruntime {onnxruntime.__version__} has no {PROVIDERS[name]}",
+            Remedy(
+                "install one that has (pip install 'maclip-edge[gpu]'), or use {engine}",
+                settings={"engine": "onnxruntime-cpu"},
+            ),
+        )
 
 
 def overflows_int8(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
@@ -147,75 +253,49 @@ def overflows_int8(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     return not flags & {"avx512_vnni", "avx_vnni"}
 
 
-def find_gpu_engines() -> list[str]:
-    """The GPU engines whose provider this ONNX Runtime has, the fastest first."""
-    try:
-        available = set(import_onnxruntime().get_available_providers())
-    except EngineError:
-        return []
-    order = ("onnxruntime-tensorrt", "onnxruntime-tensorrt-rtx", "onnxruntime-cuda")
-    return [name for name in order if PROVIDERS[name] in available]
-
-
-def choose_graph(bundle: Bundle, precision: Precision | None, *, on_gpu: bool) -> BundleFile:
-    """The graph to run: on a GPU the frame graph for any size before the encoder, and half first."""
-    precisions: tuple[Precision, ...] = ("fp32",)
-    if precision is not None:
-        precisions = (precision,)
-    elif on_gpu:
-        precisions = ("fp16", "fp32")
-    for wanted in precisions:
-        graphs = [file for file in bundle.manifest.files if file.precision == wanted]
-        if on_gpu:
-            for file in graphs:
-                if file.kind == "frame" and "views" in file.inputs:
-                    return file
-        for file in graphs:
-            if file.kind == "image_encoder":
-                return file
-    raise BundleError(
-        f"{bundle.path}: has no image encoder in {' or '.join(precisions)}; "
-        f"export the bundle with --precision fp32,{precisions[0]}"
-    )
-
-
 def _open_session(
-    onnxruntime: ModuleType, bundle: Bundle, graph: BundleFile, provider: str, threads: int | None
+    bundle: Bundle, file: BundleFile, name: EngineName, threads: int | None, device: int
 ) -> Any:
-    if provider not in onnxruntime.get_available_providers():
-        raise EngineError(
-            f"onnxruntime {onnxruntime.__version__} has no {provider}; install one that has "
-            "(pip install 'maclip-edge[gpu]'), or use --engine onnxruntime-cpu"
-        )
-    path = bundle.resolve(graph)
+    check_provider(name)
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only; they reach the caller as exceptions
     if threads is not None:
         if threads < 1:
             raise UsageError(f"threads must be at least 1, not {threads}")
         options.intra_op_num_threads = threads
-    if graph.precision == "int8" and overflows_int8():
+    if file.precision == "int8" and overflows_int8():
         options.add_session_config_entry("session.x64quantprecision", "1")
-    # ONNX Runtime's own ban on falling back to the CPU is of no use here: it also bans the arithmetic on
-    # shapes, which belongs there.
-    # TF32, CUDA's default, keeps ten bits of a product's factors.
-    settings = {"use_tf32": "0"} if provider == "CUDAExecutionProvider" else {}
-    # The checksum takes as long as half of the loading: the two run side by side, and nothing is run
-    # before both are done. A damaged file is called that, whatever ONNX Runtime made of it.
+    settings = {} if name == "onnxruntime-cpu" else {"device_id": str(device)}
+    if name == "onnxruntime-cuda":
+        settings["use_tf32"] = "0"  # TF32, CUDA's default, keeps ten bits of a product's factors
+    provider = PROVIDERS[name]
+    # What is hashed is what is loaded. The checksum takes as long as half of the loading: the two run side
+    # by side, and nothing is run before both are done. A damaged file is called that, whatever ONNX Runtime
+    # made of it.
+    data = bundle.read_unverified(file)
     with ThreadPoolExecutor(1) as pool:
-        verified = pool.submit(bundle.locate, graph)
+        verified = pool.submit(bundle.verify, file, data)
         try:
-            session = onnxruntime.InferenceSession(path, options, providers=[(provider, settings)])
+            session = onnxruntime.InferenceSession(
+                data, options, providers=[(provider, settings)], enable_fallback=0
+            )
         except Exception as error:  # noqa: BLE001  its exceptions have no other common base
             verified.result()
-            reason = str(error).splitlines()[0]
-            message = f"{path}: ONNX Runtime cannot run it with {provider}: {reason}"
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            message = (
+                f"{bundle.path / file.path}: ONNX Runtime cannot run it with {provider}: {reason}"
+            )
             raise EngineError(message) from None
         verified.result()
+    session._model_bytes = None  # it keeps the bytes, though it has its own copy of the weights
+    # ONNX Runtime's own ban on falling back to the CPU is of no use here: it also bans the arithmetic on
+    # shapes, which belongs there.
     if session.get_providers()[0] != provider:
         raise EngineError(
             f"{provider} was asked for, but ONNX Runtime runs {session.get_providers()[0]}: "
-            "the provider's libraries do not load; see maclip doctor"
+            "the provider's libraries do not load",
+            Remedy("see what is missing", ("doctor",)),
         )
-    logger.info("%s in %s", graph.path, provider)
+    logger.info("%s in %s", file.path, provider)
     return session

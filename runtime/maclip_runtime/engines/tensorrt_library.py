@@ -7,12 +7,12 @@ from types import ModuleType
 from typing import Any
 
 from maclip_runtime.errors import EngineError
-from maclip_runtime.manifest import EngineLibrary
+from maclip_runtime.vocabulary import PlanLibrary
 
-MODULES: dict[EngineLibrary, str] = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
+MODULES: dict[PlanLibrary, str] = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
 
 
-def import_library(name: EngineLibrary) -> ModuleType:
+def import_library(name: PlanLibrary) -> ModuleType:
     """The library's Python module; EngineError if it is not installed."""
     try:
         return importlib.import_module(MODULES[name])
@@ -22,7 +22,7 @@ def import_library(name: EngineLibrary) -> ModuleType:
             if name == "tensorrt-rtx"
             else "JetPack brings it; on a server run: pip install tensorrt-cu13"
         )
-        raise EngineError(f"{name} cannot be imported ({error}); {how}") from None
+        raise EngineError(f"{name} cannot be imported ({error})", how) from None
 
 
 def make_logger(trt: ModuleType) -> Any:

@@ -1,4 +1,4 @@
-"""Pictures to frames: decoding, colour conversion, presets and small frames.
+"""Pictures to frames: decoding and colour conversion.
 
 Every kind of picture is converted on purpose:
 
@@ -15,9 +15,7 @@ Every kind of picture is converted on purpose:
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,33 +27,14 @@ from PIL import (  # the two plugins are named to register them: a search would 
     WebPImagePlugin,  # noqa: F401
 )
 
-from maclip_runtime.errors import PictureError, UsageError
-from maclip_runtime.views import Frame
+from maclip_runtime.errors import PictureError
+from maclip_runtime.method.pixels import Frame
 
-Preset = Literal["native", "448", "224"]
-PRESETS: tuple[Preset, ...] = ("native", "448", "224")
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
-SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".pnm")
-)
 
 MAX_PIXELS = 178_956_970  # Pillow's own line between a photograph and a decompression bomb
 
 Picture = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class PreparedFrame:
-    """A frame ready for its views, and the size of the picture it came from.
-
-    `enlarged`: the frame was smaller than a view on a side and was enlarged, which is out of the
-    published method.
-    """
-
-    frame: Frame
-    width: int
-    height: int
-    enlarged: bool
 
 
 def describe_picture(picture: Picture) -> str:
@@ -65,27 +44,6 @@ def describe_picture(picture: Picture) -> str:
     if isinstance(picture, Image.Image):
         return f"<{picture.width} x {picture.height} PIL image>"
     return f"<array {np.shape(picture)}>"
-
-
-def prepare_frame(
-    picture: Picture, preset: Preset, view_size: int, *, exif_orientation: bool = False
-) -> PreparedFrame:
-    """Read a picture and bring it to the preset's size, at least `view_size` on each side.
-
-    Takes a path, a PIL image, or a uint8 RGB array `[H, W, 3]`. Raises PictureError if it cannot be
-    read or scored, UsageError for an unknown preset.
-    """
-    if preset not in PRESETS:
-        raise UsageError(f"unknown preset {preset!r}; use one of {', '.join(PRESETS)}")
-    frame = read_frame(picture, exif_orientation=exif_orientation)
-    height, width = frame.shape[:2]
-    if preset != "native":
-        side = int(preset)
-        frame = _resize(frame, side, side)
-    enlarged = min(frame.shape[:2]) < view_size
-    if enlarged:
-        frame = _enlarge(frame, view_size, describe_picture(picture))
-    return PreparedFrame(frame, width, height, enlarged)
 
 
 def read_frame(picture: Picture, *, exif_orientation: bool = False) -> Frame:
@@ -107,30 +65,31 @@ def read_frame(picture: Picture, *, exif_orientation: bool = False) -> Frame:
         reason = "empty file" if empty else f"not a picture in a known format ({formats})"
         raise PictureError(name, reason) from None
     except Image.DecompressionBombError:
-        raise PictureError(name, _too_large()) from None
+        raise _refuse_size(name) from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         # Pillow's decoders raise any of these for damaged files.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise PictureError(name, f"cannot be read: {reason}") from None
 
 
-def _too_large() -> str:
-    return f"more than {MAX_PIXELS // 1_000_000} megapixels; scale it down first"
+def _refuse_size(name: str) -> PictureError:
+    megapixels = MAX_PIXELS // 1_000_000
+    return PictureError(name, f"more than {megapixels} megapixels", "scale it down first")
 
 
 def _check_array(array: NDArray[np.uint8]) -> Frame:
     if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or array.size == 0:
         raise PictureError(
-            describe_picture(array), f"is {array.dtype}; frames are uint8 RGB arrays [H, W, 3]"
+            describe_picture(array), f"is {array.dtype}", "frames are uint8 RGB arrays [H, W, 3]"
         )
     if array.shape[0] * array.shape[1] > MAX_PIXELS:
-        raise PictureError(describe_picture(array), _too_large())
+        raise _refuse_size(describe_picture(array))
     return array
 
 
 def _to_rgb(image: Image.Image, name: str, exif_orientation: bool) -> Frame:
     if image.width * image.height > MAX_PIXELS:
-        raise PictureError(name, _too_large())
+        raise _refuse_size(name)
     if exif_orientation:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
@@ -146,38 +105,8 @@ def _high_byte(image: Image.Image, name: str) -> Frame:
     """16-bit gray to 8-bit RGB. Older Pillows open 16-bit PNGs as 32-bit "I"."""
     values = np.asarray(image)
     if values.dtype.kind == "f" or values.min(initial=0) < 0 or values.max(initial=0) > 65535:
-        raise PictureError(name, "pixels of 32 bits have no known range; save it with 8 or 16 bits")
+        raise PictureError(
+            name, "pixels of 32 bits have no known range", "save it with 8 or 16 bits"
+        )
     gray = (values >> 8).astype(np.uint8)
     return np.repeat(gray[:, :, None], 3, axis=2)
-
-
-def _resize(frame: Frame, width: int, height: int) -> Frame:
-    resized = Image.fromarray(frame).resize((width, height), Image.Resampling.BICUBIC)
-    return np.asarray(resized)
-
-
-def _enlarge(frame: Frame, short_side: int, name: str) -> Frame:
-    """Scale a frame up, aspect kept, until its shorter side is `short_side`."""
-    height, width = frame.shape[:2]
-    factor = short_side / min(height, width)
-    new_width = max(short_side, round(width * factor))
-    new_height = max(short_side, round(height * factor))
-    if new_width * new_height > MAX_PIXELS:
-        raise PictureError(
-            name,
-            f"{width} x {height} is too narrow: enlarged to {short_side} pixels on its shorter side "
-            "it would have " + _too_large().replace("scale it down", "crop it"),
-        )
-    return _resize(frame, new_width, new_height)
-
-
-def list_pictures(directory: Path, *, recursive: bool) -> list[Path]:
-    """The picture files of a directory by their suffix, sorted; hidden ones are left out."""
-    found = directory.rglob("*") if recursive else directory.glob("*")
-    return sorted(
-        path
-        for path in found
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(directory).parts)
-        and path.is_file()
-    )

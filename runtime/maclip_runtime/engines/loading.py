@@ -1,0 +1,42 @@
+"""Plans deserialised: what the engine asks of TensorRT before the first frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from maclip_runtime.bundle.manifest import Shape
+from maclip_runtime.engines.tensorrt_library import make_logger
+from maclip_runtime.errors import EngineError, Remedy
+
+
+@dataclass(frozen=True)
+class LoadedPlan:
+    """A plan ready for an execution context. The runtime must live as long as its engine."""
+
+    engine: Any
+    runtime: Any
+    logger: Any
+
+    @property
+    def reason(self) -> str:
+        """What the library said last, for calls that only return None or False."""
+        return str(self.logger.reason)
+
+    def bounds(self, tensor: str) -> tuple[Shape, Shape]:
+        """The smallest and the largest shape that the plan takes."""
+        shape = tuple(self.engine.get_tensor_shape(tensor))
+        if -1 not in shape:
+            return shape, shape
+        smallest, _, largest = self.engine.get_tensor_profile_shape(tensor, 0)
+        return tuple(smallest), tuple(largest)
+
+
+def load_plan(plan: bytes, trt: Any, again: Remedy) -> LoadedPlan:
+    """Deserialise a plan with the library's module `trt`; EngineError, with its reason, if it can't be."""
+    logger = make_logger(trt)
+    runtime = trt.Runtime(logger)
+    engine = runtime.deserialize_cuda_engine(plan)
+    if engine is None:  # no exception: the reason is in the log
+        raise EngineError(f"the plan does not run here ({logger.reason})", again)
+    return LoadedPlan(engine, runtime, logger)

@@ -1,0 +1,250 @@
+"""The one place that decides which graph or plan runs, in which engine, on which device.
+
+Candidates come in the order in which "auto" tries them, each with the reason why it cannot run, so that
+results, errors and `maclip doctor` tell the same story.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from maclip_runtime.bundle.bundle import Bundle
+from maclip_runtime.bundle.manifest import BundleFile
+from maclip_runtime.engines.compatibility import check_compatibility
+from maclip_runtime.engines.driver import Driver, find_driver
+from maclip_runtime.engines.engine import Engine
+from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine, check_provider
+from maclip_runtime.engines.tensorrt_library import import_library
+from maclip_runtime.errors import (
+    BundleError,
+    EngineError,
+    MaclipError,
+    Remedy,
+    UsageError,
+    refuse_unknown,
+)
+from maclip_runtime.vocabulary import (
+    ENGINE_CHOICES,
+    ENGINES,
+    PLAN_LIBRARIES,
+    PRECISIONS,
+    VIEW_MODES,
+    EngineChoice,
+    EngineName,
+    PlanLibrary,
+    Precision,
+    ViewMode,
+)
+
+logger = logging.getLogger(__name__)
+
+_USE_CPU = Remedy("use {engine}", settings={"engine": "onnxruntime-cpu"})
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file that an engine could run, or (`file` None) an engine that has none to run.
+
+    `fault`: why it cannot run here, None if nothing is known against it.
+    """
+
+    engine: EngineName
+    file: BundleFile | None
+    view_mode: ViewMode
+    fault: MaclipError | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The engine that was opened, what it runs, and the candidates before it, each with its fault."""
+
+    engine: Engine
+    file: BundleFile
+    passed_over: tuple[Candidate, ...]
+
+
+def select_engine(
+    bundle: Bundle,
+    choice: EngineChoice = "auto",
+    *,
+    precision: Precision | None = None,
+    views: ViewMode = "exact",
+    threads: int | None = None,
+    device: int | None = None,
+) -> Selection:
+    """Open the first candidate that opens.
+
+    choice: an engine by name, which runs or is an error, or "auto": a plan that fits this machine, else a
+    GPU provider of ONNX Runtime, else the CPU. precision: of the graph; by default half on a GPU where
+    there is one, else float32. views: "dense" encodes neighbouring windows together (ResNets). threads: CPU
+    threads, by default one per physical core. device: number of the GPU, by default the first.
+    Raises EngineError (BundleError where the bundle lacks the graph) if nothing can run, with what
+    is missing and what to do.
+    """
+    passed_over: list[Candidate] = []
+    for candidate in list_candidates(
+        bundle, choice, precision=precision, views=views, device=device
+    ):
+        file = candidate.file
+        if candidate.fault is None and file is not None:
+            try:
+                engine = open_candidate(bundle, candidate, threads=threads, device=device)
+            except EngineError as error:
+                candidate = replace(candidate, fault=error)
+            else:
+                for other in passed_over:
+                    logger.info("not %s: %s", other.engine, other.fault)
+                return Selection(engine, file, tuple(passed_over))
+        passed_over.append(candidate)
+    # For "auto" the last candidate is the CPU, which every machine has.
+    faults = [c.fault for c in passed_over if c.fault is not None]
+    told = faults[-1:] if choice == "auto" else faults
+    if len(told) == 1:
+        raise told[0]
+    causes = "; ".join(fault.cause for fault in told)
+    raise EngineError(f"{bundle.path}: {causes}", told[0].remedy)
+
+
+def list_candidates(
+    bundle: Bundle,
+    choice: EngineChoice = "auto",
+    *,
+    precision: Precision | None = None,
+    views: ViewMode = "exact",
+    device: int | None = None,
+) -> Iterator[Candidate]:
+    """What could run, in order, each with the reason why it cannot; see `select_engine`."""
+    refuse_unknown("engine", choice, ENGINE_CHOICES)
+    refuse_unknown("view mode", views, VIEW_MODES)
+    if precision is not None:
+        refuse_unknown("precision", precision, PRECISIONS)
+    driver = find_driver()
+    for engine in ENGINES if choice == "auto" else (choice,):
+        fault = _find_machine_fault(engine, driver, device)
+        if fault is not None:
+            yield Candidate(engine, None, views, fault)
+        elif engine in PLAN_LIBRARIES:
+            assert driver is not None
+            yield from _list_plans(bundle, engine, precision, views, driver, device or 0)
+        else:
+            yield _choose_graph(bundle, engine, precision, views)
+
+
+def open_candidate(
+    bundle: Bundle, candidate: Candidate, *, threads: int | None = None, device: int | None = None
+) -> Engine:
+    """Open what a candidate names; EngineError where it does not open after all."""
+    file = candidate.file
+    assert file is not None
+    if file.plan is not None:
+        from maclip_runtime.engines.tensorrt import TensorRtEngine
+
+        again = rebuild(bundle, file.plan.library)
+        geometry = bundle.manifest.method.views
+        return TensorRtEngine(bundle.read(file), file, geometry, again=again, device=device or 0)
+    return OnnxRuntimeEngine(
+        bundle,
+        file,
+        candidate.engine,
+        view_mode=candidate.view_mode,
+        threads=threads,
+        device=device or 0,
+    )
+
+
+def rebuild(bundle: Bundle, library: PlanLibrary, **settings: object) -> Remedy:
+    """The remedy of building a plan (again), with further settings; None for one to be chosen."""
+    settings = {"engine": library, **settings}
+    return Remedy("build one for this machine", ("build", str(bundle.path)), settings)
+
+
+def _find_machine_fault(
+    engine: EngineName, driver: Driver | None, device: int | None
+) -> MaclipError | None:
+    """What this machine lacks for an engine, whatever the bundle."""
+    if engine == "onnxruntime-cpu":
+        if device is not None:
+            return UsageError(f"device {device} is a GPU's number, and {engine} runs on the CPU")
+        return None
+    if engine not in PLAN_LIBRARIES:
+        try:
+            check_provider(engine)
+        except EngineError as error:
+            return error
+    if driver is None:
+        return EngineError("no NVIDIA driver or GPU on this machine", _USE_CPU)
+    if device is not None and not 0 <= device < len(driver.gpus):
+        return UsageError(f"device {device}: this machine has GPUs 0 to {len(driver.gpus) - 1}")
+    return None
+
+
+def _list_plans(
+    bundle: Bundle,
+    library: PlanLibrary,
+    precision: Precision | None,
+    views: ViewMode,
+    driver: Driver,
+    device: int,
+) -> Iterator[Candidate]:
+    """The plans of frame graphs: those that work a frame off in chunks first, for they take any size."""
+    again = rebuild(bundle, library)
+    plans = [
+        file
+        for file in bundle.manifest.files
+        if file.plan is not None
+        and file.plan.library == library
+        and file.role in ("frame_graph", "dense_frame_graph")
+        and file.view_mode == views
+        and precision in (None, file.precision)
+    ]
+    if not plans:
+        cause = f"no {library} plan of a frame graph for {views} views"
+        yield Candidate(library, None, views, EngineError(cause, again))
+        return
+    try:
+        version = str(import_library(library).__version__)
+    except EngineError as error:
+        yield Candidate(library, None, views, error)
+        return
+    for file in sorted(plans, key=lambda file: (not file.chunked, file.precision != "fp16")):
+        assert file.plan is not None
+        misfit = check_compatibility(file.plan, bundle, version, driver.gpus[device])
+        fault = EngineError(f"{file.path} does not fit: {misfit}", again) if misfit else None
+        yield Candidate(library, file, views, fault)
+
+
+def _choose_graph(
+    bundle: Bundle, engine: EngineName, precision: Precision | None, views: ViewMode
+) -> Candidate:
+    """The graph that ONNX Runtime runs: on a GPU the chunked frame graph before the encoder."""
+    on_gpu = engine != "onnxruntime-cpu"
+    default: tuple[Precision, ...] = ("fp16", "fp32") if on_gpu else ("fp32",)
+    precisions = default if precision is None else (precision,)
+    for wanted in precisions:
+        encoders = bundle.list_graphs("image_encoder", precision=wanted)
+        if views == "dense":
+            for file in encoders:
+                fault = None if file.takes_any_size else _refuse_dense(bundle)
+                return Candidate(engine, file, views, fault)
+            continue
+        frame_graphs = bundle.list_graphs("frame_graph", precision=wanted)
+        for file in [*(f for f in frame_graphs if on_gpu and f.chunked), *encoders]:
+            return Candidate(engine, file, views)
+    missing = BundleError(
+        f"{bundle.path}: has no image encoder in {' or '.join(precisions)}",
+        Remedy(
+            "export the bundle with {precision}",
+            settings={"precision": ",".join(dict.fromkeys(("fp32", precisions[0])))},
+        ),
+    )
+    return Candidate(engine, None, views, missing)
+
+
+def _refuse_dense(bundle: Bundle) -> EngineError:
+    tower = bundle.manifest.architecture.image.split()[0]
+    return EngineError(
+        f"{bundle.path}: dense views need a ResNet, whose trunk is convolutional, and this is a {tower}",
+        Remedy("use {views}", settings={"views": "exact"}),
+    )

@@ -1,0 +1,1 @@
+"""Sources: where frames come from, pictures and folders of them."""

@@ -1,0 +1,37 @@
+"""The words that settings, results and manifests are made of, each defined once."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Precision = Literal["fp32", "fp16", "int8"]
+"""Of a graph: what its weights and activations are stored and computed in."""
+
+ViewMode = Literal["exact", "dense"]
+"""exact: every view encoded by itself, as published; dense: neighbouring windows encoded together."""
+
+Preset = Literal["native", "448", "224"]
+"""Size of the frame that is scored: the picture's own, or a square of that side."""
+
+PlanLibrary = Literal["tensorrt", "tensorrt-rtx"]
+"""The libraries that build plans and run them."""
+
+EngineName = Literal[
+    "tensorrt",
+    "tensorrt-rtx",
+    "onnxruntime-tensorrt",
+    "onnxruntime-tensorrt-rtx",
+    "onnxruntime-cuda",
+    "onnxruntime-cpu",
+]
+"""What runs an encoder, the fastest first: the order in which "auto" tries them."""
+
+EngineChoice = Literal["auto", EngineName]
+"""An engine by name, or the first that opens."""
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+VIEW_MODES: tuple[ViewMode, ...] = get_args(ViewMode)
+PRESETS: tuple[Preset, ...] = get_args(Preset)
+PLAN_LIBRARIES: tuple[PlanLibrary, ...] = get_args(PlanLibrary)
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+ENGINE_CHOICES: tuple[EngineChoice, ...] = get_args(EngineChoice)
