@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from maclip_runtime.errors import UsageError
-
-Frame = NDArray[np.uint8]
+from maclip_runtime.method.pixels import Frame
 
 _MARGIN = 1.2  # of the frame's size: what a pan has to move in
 _NOISE_ROOM = 64  # pixels by which the noise is shifted from frame to frame
@@ -213,7 +212,7 @@ class Camera:
         radius = np.array((0.42 * self._width, 0.45 * self._height))
         ImageDraw.Draw(mask).ellipse((*(middle - radius), *(middle + radius)), fill=255)
         mask = mask.filter(ImageFilter.GaussianBlur(self._height / 60))
-        return np.asarray(mask, np.float32)[..., None] / 255
+        return np.asarray(mask, np.float32)[..., None] / np.float32(255)
 
     def _make_object(self) -> tuple[Frame, NDArray[np.float32]]:
         """A disc cut from the first photograph, a quarter of the frame high, and its mask."""
@@ -224,5 +223,5 @@ class Camera:
         mask = Image.new("L", (side, side))
         ImageDraw.Draw(mask).ellipse((2, 2, side - 3, side - 3), fill=255)
         mask = mask.filter(ImageFilter.GaussianBlur(1))
-        alpha = np.asarray(mask, np.float32)[..., None] / 255
+        alpha = np.asarray(mask, np.float32)[..., None] / np.float32(255)
         return picture[top : top + side, left : left + side], alpha

@@ -34,11 +34,13 @@ def test_constant_costs_are_met_once_and_held(overhead: float, per_view: float) 
     counts = run(budget, lambda n: overhead + per_view * n, 3000)
     held = counts[-1]
     assert counts[1500:] == [held] * 1500
-    assert counts == sorted(counts), "rises alone, as the time of more views is never more than expected"
+    assert counts == sorted(counts), (
+        "rises alone, as the time of more views is never more than expected"
+    )
     cost = overhead + per_view * held
     assert cost <= 0.8 * FRAME
-    # One view more, were all cost in proportion to the views, would not fit.
-    assert cost * (held + 1) / held > 0.8 * FRAME
+    # A tenth more, were all cost in proportion to the views, would not fit.
+    assert cost * max(1.1, (held + 1) / held) > 0.8 * FRAME
 
 
 def test_an_engine_that_is_too_slow_for_one_view_a_frame_gets_one() -> None:
@@ -56,16 +58,14 @@ def test_noisy_costs_do_not_make_it_oscillate(seed: int) -> None:
     counts = run(budget, lambda n: (0.003 + 0.0008 * n) * float(rng.lognormal(0, 0.2)), 9000)
     assert changes(counts[3000:]) <= 6  # in 200 seconds
     late = counts[3000:]
-    assert min(late) >= 0.7 * max(late)
+    assert min(late) >= 0.6 * max(late)
     usual = 0.003 + 0.0008 * float(np.median(late))
-    assert 0.4 * FRAME < usual < 0.9 * FRAME
+    assert 0.4 * FRAME < usual < 0.8 * FRAME
 
 
 def test_single_hiccups_are_not_heeded() -> None:
     numbers = iter(range(10_000))
-    counts = run(
-        ViewBudget(), lambda n: 0.5 if next(numbers) % 40 == 39 else 0.002 * n, 2000
-    )
+    counts = run(ViewBudget(), lambda n: 0.5 if next(numbers) % 40 == 39 else 0.002 * n, 2000)
     assert set(counts[100:]) == {13}
 
 
@@ -91,7 +91,7 @@ def test_a_rise_that_is_taken_back_makes_the_next_one_rarer() -> None:
     """Costs that grow out of proportion, so that every rise overshoots: the worst case."""
     counts = run(ViewBudget(), lambda n: 0.0002 * n**2, 9000)
     falls = [k for k, step in enumerate(np.diff(counts)) if step < 0]
-    assert len(falls) <= 30  # in 900 rounds
+    assert len(falls) <= 40  # in 900 rounds; every second one, did it not learn
     assert np.diff(falls)[-1] > 5 * np.diff(falls)[0]
 
 

@@ -1,15 +1,16 @@
 """How many views to encode a frame so that a stream keeps up: N from measured times.
 
-The rule. Frames are timed in rounds of ten; a round's time t is its 90th percentile, so that one hiccup is
-not heeded. The budget B is the time from one frame to the next, of which 0.8 is aimed at:
+The rule. Frames are timed in rounds of ten; a round's time t is the second longest of them, so that one
+hiccup is not heeded. The budget B is the time from one frame to the next.
 
-- t > 0.9 B: N falls to what 0.8 B allows, N * 0.8 B / t. From then on twice as many rounds, at most 32, must
-  pass before N may rise.
-- N rises when so many rounds have passed, to N * 0.8 B / t with the longest t among them.
+- Where t > B, N falls to what 0.8 B allows, N * 0.8 B / t. From then on twice as many rounds, at most 32,
+  must pass before N may rise.
+- When so many rounds have passed, N rises to N * 0.8 B / t, with the longest t among them, if that is a
+  tenth more or above.
 
-It settles. A part of t does not depend on N, so the time of more views is less than in proportion: after a
-rise t is at most 0.8 B, which is no reason to fall. Where times are noisy a rise that is taken back makes the
-next one harder, since it must be right for twice as many rounds.
+It settles. A part of t does not depend on N, so that more views take less than in proportion: after a rise
+t is at most 0.8 B, far from a reason to fall. Where times are so noisy that a rise is taken back, the next
+one must be right for twice as many rounds.
 """
 
 from __future__ import annotations
@@ -19,10 +20,9 @@ import math
 import numpy as np
 
 _ROUND = 10  # frames
-_PERCENTILE = 90
 _AIM = 0.8  # of the budget
-_LIMIT = 0.9  # of the budget, from which on N falls
 _MOST_ROUNDS = 32
+_WORTH_IT = 1.1  # times N: less is no reason to rise
 
 
 class ViewBudget:
@@ -64,7 +64,7 @@ class ViewBudget:
             return
         if self._intervals:
             self._interval = min(self._interval, float(np.median(self._intervals)))
-        cost = float(np.percentile(self._costs, _PERCENTILE))
+        cost = sorted(self._costs)[-2]
         self._costs, self._intervals = [], []
         if self.seconds is not None:
             self._conclude(cost, self.seconds, views)
@@ -72,11 +72,12 @@ class ViewBudget:
     def _conclude(self, cost: float, budget: float, views: int) -> None:
         self._rounds += 1
         self._longest = max(self._longest, cost)
-        if cost > _LIMIT * budget and self.count > 1:
+        if cost > budget and self.count > 1:
             self._patience = min(2 * self._patience, _MOST_ROUNDS)
             self._change(max(1, self._allow(cost, budget)))
         elif self._rounds >= self._patience:
-            self._change(min(max(self.count, self._allow(self._longest, budget)), views))
+            allowed = min(self._allow(self._longest, budget), views)
+            self._change(allowed if allowed >= _WORTH_IT * self.count else self.count)
 
     def _allow(self, cost: float, budget: float) -> int:
         """The views that fit into what is aimed at, were all of the cost in proportion to them."""

@@ -11,9 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from maclip_runtime.views import Frame, ViewGeometry
-
-Floats = NDArray[np.float32]
+from maclip_runtime.method.geometry import ViewGeometry
+from maclip_runtime.method.pixels import Floats, Frame
 
 CELL = 16  # pixels; divides the published size 224 and stride 128
 _LINES = (0, 8)  # in each cell these lines and those below them are read: a quarter of the pixels

@@ -54,8 +54,8 @@ class Stream:
     """Scores the frames of one source, in their order. Several streams may share a scorer.
 
     views_per_frame: how many views are encoded for each frame; "all" is the published method on every
-    frame; "auto" finds the number that keeps up, see `ViewBudget`. budget: seconds that a frame may take, for
-    "auto"; by default the time between frames, which wants to be given for a source that drops frames.
+    frame; "auto" finds the number that keeps up, see `ViewBudget`. budget: seconds that a frame may take,
+    for "auto"; by default the time between frames.
     """
 
     def __init__(
@@ -142,7 +142,8 @@ class Stream:
 
 
 def _check_count(count: ViewsPerFrame) -> None:
-    if count in ("all", "auto") or (isinstance(count, int) and count >= 1):
+    whole = isinstance(count, int) and not isinstance(count, bool)
+    if count in ("all", "auto") or (whole and count >= 1):
         return
     raise UsageError(f"views_per_frame={count!r}", 'use a number above 0, "all" or "auto"')
 

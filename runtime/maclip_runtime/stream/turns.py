@@ -4,7 +4,7 @@ Each frame, N of the V views are encoded; a round is V / N frames. Who is next:
 
 1. views that have waited for four rounds, the oldest first;
 2. stale views, in an order that soon covers the whole frame;
-3. the largest product of age and change since the last refresh.
+3. the largest product of age and change since the last refresh, as far as it exceeds the others'.
 
 A view is **stale** from the moment it changes suddenly (from one frame to the next much more than it has
 lately) until it is encoded. When most views change suddenly at once, a **scene** begins, and all are stale.
@@ -28,14 +28,14 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from maclip_runtime.method.geometry import ViewGeometry
+from maclip_runtime.method.pixels import Floats, Frame
 from maclip_runtime.stream.change import (
-    Floats,
     cut_thumbnails,
     measure_cells,
     measure_change,
     measure_detail,
 )
-from maclip_runtime.views import Frame, ViewGeometry
 
 Views = NDArray[np.intp]
 
@@ -148,6 +148,8 @@ class Turns:
         """All views, the most urgent first."""
         age = self._frame - self._refreshed
         change = np.maximum(measure_change(self._then, now) - self._floor, 0)
+        # What moves all views alike, a defocus, is no reason to prefer those with the most detail.
+        change = np.maximum(change - np.median(change), 0)
         urgency = age * (1 + _CHANGE_WEIGHT * np.minimum(change / _FULL_CHANGE, 1))
         urgency[self._stale] = np.inf
         waited = np.where(age > _PATIENCE * self.views / count, age, 0)
