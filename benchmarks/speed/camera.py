@@ -113,7 +113,7 @@ class Camera:
             raise UsageError(f"the camera films three photographs, not {len(photographs)}")
         self.script = script or Script()
         self.events = self.script.list_events()
-        self._width, self._height = width, height
+        self.width, self.height = width, height
         scale = height / 720
         self._blur, self._pan = blur * scale, pan * scale
         self._seed = seed
@@ -164,9 +164,9 @@ class Camera:
         """The object on its way from the left of the picture to the right."""
         first, last = self.script.moving
         side = len(self._object)
-        left = round((self._width + side) * (number - first) / (last - first)) - side
-        top = round(self._path * self._height - side / 2)
-        start, stop = max(left, 0), min(left + side, self._width)
+        left = round((self.width + side) * (number - first) / (last - first)) - side
+        top = round(self._path * self.height - side / 2)
+        start, stop = max(left, 0), min(left + side, self.width)
         if stop <= start:
             return frame
         part = slice(start - left, stop - left)
@@ -178,45 +178,45 @@ class Camera:
 
     def _expose(self, frame: Frame, rng: np.random.Generator) -> Frame:
         top, left = rng.integers(0, _NOISE_ROOM, 2)
-        noise = self._noise[top : top + self._height, left : left + self._width]
+        noise = self._noise[top : top + self.height, left : left + self.width]
         return np.clip(frame + noise, 0, 255).astype(np.uint8)
 
     def _fit(self, photograph: Frame) -> Frame:
         """A photograph scaled until it is as much larger than a frame as a pan needs."""
         height, width = photograph.shape[:2]
-        if height < self._height or width < self._width:
+        if height < self.height or width < self.width:
             raise UsageError(
                 f"a photograph of {width} x {height} is too small for frames of "
-                f"{self._width} x {self._height}"
+                f"{self.width} x {self.height}"
             )
-        scale = _MARGIN * max(self._height / height, self._width / width)
+        scale = _MARGIN * max(self.height / height, self.width / width)
         size = (round(width * scale), round(height * scale))
         return np.asarray(Image.fromarray(photograph).resize(size, Image.Resampling.LANCZOS))
 
     def _crop(self, scene: int, shift: int) -> Frame:
         """The frame from the middle of a scene, moved by `shift` pixels to the right."""
         picture = self._scenes[scene]
-        room_y, room_x = picture.shape[0] - self._height, picture.shape[1] - self._width
+        room_y, room_x = picture.shape[0] - self.height, picture.shape[1] - self.width
         # A pan to the left starts at the right and the other way round, so that it has room.
         start = 0.5 - 0.45 * self._pan_sign if scene == 1 else 0.5
         left = int(np.clip(round(start * room_x) + shift, 0, room_x))
         top = room_y // 2
-        return picture[top : top + self._height, left : left + self._width]
+        return picture[top : top + self.height, left : left + self.width]
 
     def _make_cover(self) -> NDArray[np.float32]:
         """How opaque the obstruction is, `[height, width, 1]`: an ellipse that reaches in from a side."""
-        mask = Image.new("L", (self._width, self._height))
-        middle = self._rng.uniform((-0.1, 0.2), (0.2, 0.8)) * (self._width, self._height)
+        mask = Image.new("L", (self.width, self.height))
+        middle = self._rng.uniform((-0.1, 0.2), (0.2, 0.8)) * (self.width, self.height)
         if self._rng.random() < 0.5:
-            middle[0] = self._width - middle[0]
-        radius = np.array((0.42 * self._width, 0.45 * self._height))
+            middle[0] = self.width - middle[0]
+        radius = np.array((0.42 * self.width, 0.45 * self.height))
         ImageDraw.Draw(mask).ellipse((*(middle - radius), *(middle + radius)), fill=255)
-        mask = mask.filter(ImageFilter.GaussianBlur(self._height / 60))
+        mask = mask.filter(ImageFilter.GaussianBlur(self.height / 60))
         return np.asarray(mask, np.float32)[..., None] / np.float32(255)
 
     def _make_object(self) -> tuple[Frame, NDArray[np.float32]]:
         """A disc cut from the first photograph, a quarter of the frame high, and its mask."""
-        side = self._height // 4
+        side = self.height // 4
         picture = self._scenes[0]
         top = int(self._rng.integers(0, picture.shape[0] - side))
         left = int(self._rng.integers(0, picture.shape[1] - side))

@@ -142,8 +142,11 @@ class Stream:
 
 
 def _check_count(count: ViewsPerFrame) -> None:
-    whole = isinstance(count, int) and not isinstance(count, bool)
-    if count in ("all", "auto") or (whole and count >= 1):
+    if isinstance(count, str):
+        known = count in ("all", "auto")
+    else:
+        known = isinstance(count, int) and not isinstance(count, bool) and count >= 1
+    if known:
         return
     raise UsageError(f"views_per_frame={count!r}", 'use a number above 0, "all" or "auto"')
 
