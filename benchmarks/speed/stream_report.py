@@ -23,7 +23,7 @@ WITHIN = 0.02  # of the exact score: what counts as recovered after an event
 class Agreement:
     """Turned scores against exact ones.
 
-    `mean`, `p95`: of the absolute difference. `beyond`: the part of the frames, 0..1, off by more than 0.02.
+    `mean`, `p95`: of the absolute difference. `beyond`: the part of the frames off by more than 0.02.
     `recovery`: frames from each sudden event until none is, up to the next event.
     """
 
