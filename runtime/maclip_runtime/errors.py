@@ -92,6 +92,20 @@ class FrameError(MaclipError):
     """A frame that an engine cannot take; others it still can."""
 
 
+class SourceError(MaclipError):
+    """A video, camera or pipe that cannot be opened, or a camera that was lost.
+
+    `source` is its name, without passwords. `transient`: trying again may help, as when a camera
+    does not answer; it does not where a library is missing or the pipeline has a typing error.
+    """
+
+    def __init__(self, source: str, reason: str, *, transient: bool = False) -> None:
+        super().__init__(f"{source}: {reason}")
+        self.source = source
+        self.reason = reason
+        self.transient = transient
+
+
 class BundleError(MaclipError):
     """A bundle that is missing, damaged, or made for another version."""
 

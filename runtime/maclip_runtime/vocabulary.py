@@ -29,9 +29,21 @@ EngineName = Literal[
 EngineChoice = Literal["auto", EngineName]
 """An engine by name, or the first that opens."""
 
+PixelFormat = Literal["rgb24", "bgr24", "nv12", "yuyv422", "gray8"]
+"""Of raw frames, by FFmpeg's names."""
+
+ColourMatrix = Literal["bt601", "bt709", "bt2020"]
+"""How video makes luma and chroma of red, green and blue."""
+
+ColourRange = Literal["limited", "full"]
+"""Of video's values: 16 to 235 (chroma to 240), or 0 to 255."""
+
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 VIEW_MODES: tuple[ViewMode, ...] = get_args(ViewMode)
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 PLAN_LIBRARIES: tuple[PlanLibrary, ...] = get_args(PlanLibrary)
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 ENGINE_CHOICES: tuple[EngineChoice, ...] = get_args(EngineChoice)
+PIXEL_FORMATS: tuple[PixelFormat, ...] = get_args(PixelFormat)
+COLOUR_MATRICES: tuple[ColourMatrix, ...] = get_args(ColourMatrix)
+COLOUR_RANGES: tuple[ColourRange, ...] = get_args(ColourRange)

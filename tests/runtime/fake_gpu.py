@@ -15,7 +15,7 @@ import onnxruntime
 class FakeCudart:
     """The part of cuda.bindings.runtime that `Cuda` calls."""
 
-    cudaStreamNonBlocking, cudaEventDisableTiming, cudaHostAllocDefault = 1, 2, 0  # noqa: N815
+    cudaStreamNonBlocking, cudaHostAllocDefault = 1, 0  # noqa: N815
     cudaMemcpyKind = SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2)  # noqa: N815
     cudaStreamCaptureMode = SimpleNamespace(cudaStreamCaptureModeThreadLocal=1)  # noqa: N815
 
@@ -25,6 +25,9 @@ class FakeCudart:
         self.graphs = {}
         self.launches = 0
         self.allocations = 0
+        self.captures = 0
+        self.captures_fail = False
+        self.contexts = []
         self._next = 1
 
     def _make_handle(self, *_):
@@ -56,6 +59,10 @@ class FakeCudart:
         return (0,)
 
     cudaEventRecord = cudaStreamWaitEvent = cudaEventSynchronize = cudaGraphDestroy = _accept  # noqa: N815
+    cudaSetDevice = cudaEventQuery = cudaGetLastError = _accept  # noqa: N815
+
+    def cudaEventElapsedTime(self, *_):  # noqa: N802
+        return 0, 1.0
 
     def enqueue(self, stream, work):
         if stream in self.capturing:
@@ -71,16 +78,22 @@ class FakeCudart:
         return (900 if stream in self.capturing else 0,)  # not permitted under capture
 
     def cudaStreamBeginCapture(self, stream, _):  # noqa: N802
+        self.captures += 1
         self.capturing[stream] = []
         return (0,)
 
     def cudaStreamEndCapture(self, stream):  # noqa: N802
-        return 0, self.capturing.pop(stream)
+        work = self.capturing.pop(stream)
+        return (901 if self.captures_fail else 0), work
 
     def cudaGraphInstantiate(self, graph, _):  # noqa: N802
         _, handle = self._make_handle()
         self.graphs[handle] = graph
         return 0, handle
+
+    @property
+    def live_graphs(self):
+        return [handle for handle in self.graphs if handle in self.live]
 
     def cudaGraphLaunch(self, graph, stream):  # noqa: N802
         self.launches += 1
@@ -169,6 +182,7 @@ def make_fake_tensorrt(cudart, profile):
         def create_execution_context(self, config=None):
             context = FakeContext(self.session, cudart)
             context.config = config
+            cudart.contexts.append(context)
             return context
 
     class Runtime:

@@ -90,7 +90,7 @@ BAD_BUNDLES = {
     "missing": (shutil.rmtree, "no such bundle"),
     "flipped byte": (flip_a_byte, "checksum differs"),
     "lost file": (lambda bundle: (bundle / "prompts.npz").unlink(), "missing from the bundle"),
-    "newer schema": (lambda b: edit_manifest(b, '"schema": 1', '"schema": 2'), "upgrade"),
+    "newer schema": (lambda b: edit_manifest(b, '"schema": 2', '"schema": 3'), "upgrade"),
     "outside": (lambda b: edit_manifest(b, '"prompts.npz"', '"../prompts.npz"'), "points outside"),
     "absolute": (lambda b: edit_manifest(b, '"prompts.npz"', '"/prompts.npz"'), "points outside"),
 }

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from maclip_runtime.bench import find_cut
 from PIL import Image
 
-from maclip_runtime import Scorer, bench
-from maclip_runtime.cli.bench import parse_size
-from maclip_runtime.errors import PictureError, UsageError
+from maclip_runtime import PictureError, Scorer, UsageError
+from maclip_runtime.cli.options import parse_size
+from maclip_runtime.engines.engine import EncodingTime
+from maclip_runtime.timing import stages
 from maclip_runtime.timing.drawing import draw_frame
 from maclip_runtime.timing.memory import measure_peak_memory
 from maclip_runtime.timing.stages import Watch, measure, summarise, time_stages
@@ -57,28 +57,33 @@ def test_score_is_the_stages_of_the_same_picture_together():
     assert stages["score"].p50_ms == pytest.approx(1e3 * (11 + 32) / 2)
 
 
-def test_cutting_is_taken_off_the_engines_time(scorer, picture):
-    now = 0.0
+class TimedEngine:
+    """An engine whose time is told, on the clock of the test."""
 
-    def pass_time(seconds, result):
-        nonlocal now
-        now += seconds
-        return result
+    def __init__(self, engine, spent):
+        self.engine, self.spent = engine, spent
 
-    cut = find_cut(scorer)
-    engine = scorer.engine
-    scorer.engine = SimpleNamespace(
-        encode=lambda frame: pass_time(5.0, engine.encode(frame)), name="", precision="fp32"
-    )
-    scorer.engine.view_mode = "exact"
-    watch = Watch(lambda: now)
-    time_stages(scorer, picture, lambda frame: pass_time(2.0, cut(frame)), watch)
-    assert watch.seconds == {"decode": [0.0], "views": [2.0], "encode": [3.0], "head": [0.0]}
+    def __getattr__(self, name):
+        return getattr(self.engine, name)
+
+    def submit(self, frame, views=None):
+        features = self.engine.encode(frame, views)
+        time = EncodingTime(self.spent, pixels=len(features) * 224**2)
+        return SimpleNamespace(result=lambda: features, time=time)
 
 
-def test_an_engine_that_takes_frames_has_its_views_in_encode(scorer, picture):
+def test_an_engines_stages_are_those_it_tells(scorer, picture):
+    scorer.engine = TimedEngine(scorer.engine, {"upload": 1.0, "encode": 3.0})
+    watch = Watch(lambda: 0.0)
+    time_stages(scorer, picture, watch)
+    assert watch.seconds == {"decode": [0.0], "upload": [1.0], "encode": [3.0], "head": [0.0]}
+    assert watch.pixels == 7 * 224**2
+
+
+def test_off_the_cpu_there_is_no_rate(scorer, picture):
+    count_multiply_adds(scorer, 1000)
+    scorer.engine = TimedEngine(scorer.engine, {"encode": 1.0})
     scorer.engine.name = "tensorrt"
-    assert find_cut(scorer) is None
     measurement = measure(scorer, [picture], repeats=2)
     assert [stage.stage for stage in measurement.stages] == ["decode", "encode", "head", "score"]
     assert measurement.rate is None
@@ -100,28 +105,14 @@ def test_every_picture_is_measured_in_every_pass(scorer, picture, pictures):
     assert measurement.throughput.views == 3 * measurement.views
 
 
-@pytest.mark.parametrize("mode", ["exact", "dense"])
-def test_the_engine_is_given_what_is_cut(rn_small_bundle, frame, mode):
-    scorer = Scorer(rn_small_bundle, engine="onnxruntime-cpu", views=mode)
-    portions = [portion.copy() for portion in find_cut(scorer)(frame)]
-    session = scorer.engine._session
-    features = [session.run(["features"], {"pixels": portion})[0] for portion in portions]
-    assert np.concatenate(features) == pytest.approx(scorer.engine.encode(frame), abs=1e-5)
-
-
-def test_the_rate_counts_the_pixels_that_the_encoder_gets(rn_small_bundle, picture, monkeypatch):
-    monkeypatch.setattr(bench, "measure_sgemm", lambda threads: 2000.0 * threads)
-    # Per pass: decode takes no time, cutting a second, the engine three with it, the head none.
-    readings = [0, 0, 0, 1, 1, 4, 4, 4] * 2 + [0, 1]
-    areas = {"exact": 7, "dense": (352 * 480) / 224**2 + 1}  # 2 x 3 windows and the global view
-    for mode, area in areas.items():
-        scorer = Scorer(rn_small_bundle, engine="onnxruntime-cpu", views=mode)
-        count_multiply_adds(scorer, 1000)
-        clock = iter(readings).__next__
-        measurement = measure(scorer, [picture], repeats=2, threads=4, clock=clock)
-        assert measurement.rate.encoder == pytest.approx(1000 * area / 2)
-        assert measurement.rate.sgemm == 8000
-        assert measurement.rate.share == pytest.approx(area / 16)
+def test_the_rate_counts_the_pixels_that_the_encoder_gets(scorer, picture, monkeypatch):
+    monkeypatch.setattr(stages, "measure_sgemm", lambda threads: 2000.0 * threads)
+    count_multiply_adds(scorer, 1000)
+    scorer.engine = TimedEngine(scorer.engine, {"views": 1.0, "encode": 2.0})
+    measurement = measure(scorer, [picture], repeats=2, threads=4)
+    assert measurement.rate.encoder == pytest.approx(1000 * 7 / 2)
+    assert measurement.rate.sgemm == 8000
+    assert measurement.rate.share == pytest.approx(7 / 16)
 
 
 def test_without_a_count_of_multiply_adds_there_is_no_rate(scorer, picture):
@@ -133,7 +124,7 @@ def count_multiply_adds(scorer, count):
     """Let the manifest say that a view costs so many."""
     manifest = scorer.bundle.manifest
     files = tuple(
-        replace(file, multiply_adds=count if file.kind == "image_encoder" else None)
+        replace(file, multiply_adds=count if file.role == "image_encoder" else None)
         for file in manifest.files
     )
     scorer.bundle = replace(scorer.bundle, manifest=replace(manifest, files=files))
@@ -164,10 +155,10 @@ def test_the_drawn_frame_is_the_same_for_a_seed():
 
 
 def test_sizes_are_height_by_width():
-    assert parse_size("800x1200") == (800, 1200)
+    assert parse_size("800x1200", "--frame") == (800, 1200)
     for text in ("800", "0x10", "axb", "1000000x1"):
-        with pytest.raises(UsageError, match="height x width"):
-            parse_size(text)
+        with pytest.raises(UsageError, match=f"--frame {text}: "):
+            parse_size(text, "--frame")
 
 
 def test_json_has_settings_and_figures(maclip, rn_small_bundle, picture):
@@ -208,7 +199,7 @@ def test_dense_views_and_directories_can_be_measured(maclip, rn_small_bundle, pi
     ("arguments", "message"),
     [
         (["gone.jpg"], "gone.jpg: no such file"),
-        (["--frame", "800"], "--frame 800: give height x width"),
+        (["--frame", "800"], "--frame 800: not a size; give height x width"),
     ],
 )
 def test_errors_are_one_line(maclip, arguments, message):

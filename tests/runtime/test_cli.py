@@ -99,7 +99,7 @@ def test_inspect_shows_the_bundle_and_verifies_it(maclip, rn_small_bundle):
         assert part in done.stdout
     report = json.loads(maclip("inspect", rn_small_bundle, "--format", "json").stdout)
     assert report["faults"] == {}
-    assert report["method"]["head"]["boxcox_lambda"] == 0.5
+    assert report["method"]["head"]["magnitude"]["boxcox_lambda"] == 0.5
 
 
 def test_inspect_lists_every_fault(maclip, rn_small_bundle, tmp_path):

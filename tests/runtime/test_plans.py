@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from maclip_runtime import EngineError, Scorer, UsageError, open_bundle
-from maclip_runtime.engines import find_plans
 from maclip_runtime.engines.compatibility import check_compatibility
 from maclip_runtime.engines.driver import Gpu, find_driver
 from maclip_runtime.plans import PlanOptions, build_plan, make_profile
+from maclip_runtime.vocabulary import ENGINES
 
 no_driver = pytest.mark.skipif(find_driver() is not None, reason="this machine has a GPU")
 
@@ -62,6 +62,8 @@ def test_every_graph_builds_strongly_typed(rtx, bundle, name):
     assert recorded == plan
     assert recorded.plan.graph_sha256 == graph.sha256
     assert (recorded.plan.version, recorded.plan.compute_capabilities) == (rtx, ("86",))
+    kept = ("role", "view_mode", "chunked", "precision", "inputs", "outputs")
+    assert all(getattr(recorded, name) == getattr(graph, name) for name in kept)
     assert bundle.locate(recorded)
 
 
@@ -82,7 +84,7 @@ def test_a_plan_is_portable_where_no_target_is_named(rtx, bundle):
     [
         ({"compute_capabilities": ["87"]}, "builds for 75, 80, 86"),
         ({"version_compatible": True}, "neither version-compatible"),
-        ({"workspace": 1}, "built no plan: .*larger --workspace"),
+        ({"workspace": 1}, "built no plan: .*larger workspace="),
     ],
 )
 def test_what_cannot_be_built_is_said_and_leaves_nothing(rtx, bundle, options, message):
@@ -126,7 +128,7 @@ def test_the_command_builds_the_half_precision_frame_graph(rtx, maclip, rn_small
     assert f"frame.any.fp16.tensorrt-rtx-{rtx}.sm86.plan" in done.stdout
     assert maclip("inspect", bundle).returncode == 0
     findings = json.loads(maclip("doctor", bundle, "--json").stdout)
-    assert any(finding["name"] == "b.maclip plan" for finding in findings)
+    assert any(finding["name"] == "tensorrt-rtx, exact" for finding in findings)
 
 
 def test_an_export_in_half_precision_builds_without_further_ado(rtx, maclip, tmp_path):
@@ -147,8 +149,9 @@ def test_an_export_in_half_precision_builds_without_further_ado(rtx, maclip, tmp
     ("arguments", "message"),
     [
         (["--graph", "nothing.onnx"], "no graph nothing.onnx; it has: "),
-        (["--frames", "big"], "give smallest, best and largest"),
-        (["--views", "1"], "give best and largest"),
+        (["--frames", "big"], "--frames big: not three sizes; give smallest, best and largest"),
+        (["--frames", "1x1,1080x1920,b"], "--frames b: not a size; give height x width"),
+        (["--views", "1"], "--views 1: not two numbers; give best and largest"),
     ],
 )
 def test_wrong_options_are_one_line(maclip, rn_small_bundle, arguments, message):
@@ -167,21 +170,23 @@ def test_a_bundle_without_a_frame_graph_says_how_to_get_one(maclip, bundle_of):
 @no_driver
 def test_tensorrt_needs_a_gpu_to_build_and_says_so(bundle):
     graph = graph_of(bundle, "frame.any.fp16.onnx")
-    with pytest.raises(EngineError, match="--engine tensorrt-rtx, which builds without one"):
+    with pytest.raises(EngineError, match='engine="tensorrt-rtx", which builds without one'):
         build_plan(bundle, graph, "tensorrt", PlanOptions({}))
 
 
 @no_driver
 @pytest.mark.parametrize("engine", ["tensorrt", "tensorrt-rtx", "onnxruntime-cuda"])
 def test_an_engine_that_cannot_run_is_an_error_never_a_fallback(bundle, engine):
-    with pytest.raises(EngineError, match="use --engine onnxruntime-cpu"):
+    with pytest.raises(EngineError, match='use engine="onnxruntime-cpu"'):
         Scorer(bundle, engine=engine)
 
 
 @no_driver
 def test_auto_takes_the_cpu_where_there_is_no_gpu(bundle):
-    assert Scorer(bundle).engine.name == "onnxruntime-cpu"
-    assert find_plans(bundle, "tensorrt-rtx")[0] == []
+    selection = Scorer(bundle).selection
+    assert selection.engine.name == "onnxruntime-cpu"
+    assert [other.engine for other in selection.passed_over] == list(ENGINES[:-1])
+    assert all("no " in str(other.fault) for other in selection.passed_over)
 
 
 @pytest.fixture

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from maclip_runtime.views import iterate_blocks
 
-from maclip_runtime.method.geometry import ViewGeometry
+from maclip_runtime.method.geometry import ViewGeometry, split_into_blocks
 from maclip_runtime.method.pixels import normalise, resize_to_view
-from maclip_runtime.method.views import iterate_views
+from maclip_runtime.method.views import iterate_views, normalise_block
 
 GEOMETRY = ViewGeometry()
 
@@ -42,7 +41,8 @@ def test_blocks_hold_every_window_once(size, side):
     frame = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     rows, columns = GEOMETRY.grid(*size)
     seen = np.zeros((rows, columns), int)
-    for block, pixels in iterate_blocks(frame, GEOMETRY, side):
+    for block in split_into_blocks(frame.shape, GEOMETRY, side):
+        pixels = normalise_block(frame, GEOMETRY, block)
         seen[block.rows, block.columns] += 1
         grid = seen[block.rows, block.columns].shape
         assert max(grid) <= side
@@ -60,16 +60,25 @@ def test_views_do_not_depend_on_the_micro_batch(frame, micro_batch):
     assert (np.concatenate(views) == whole).all()
 
 
+@pytest.mark.parametrize(
+    "views", [[6], [0, 1, 2], [2, 3], [6, 5, 4, 1], [3, 3, 0], [1, 2, 3, 4, 6]]
+)
+def test_views_asked_for_are_those_of_all_in_that_order(frame, views):
+    whole = next(iterate_views(frame, GEOMETRY, 100))
+    chosen = np.concatenate(list(iterate_views(frame, GEOMETRY, 2, views)))
+    assert (chosen == whole[views]).all()
+
+
 def test_global_view_of_a_frame_of_one_view_is_the_frame():
     frame = np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8)
-    assert (resize_to_view(frame, GEOMETRY) == normalise(frame, GEOMETRY)).all()
+    assert (resize_to_view(frame, GEOMETRY).transpose(1, 2, 0) == normalise(frame, GEOMETRY)).all()
 
 
 def test_global_view_samples_at_half_pixel_centres():
     """At twice the size, each sample lies in the middle of four pixels: their mean."""
     frame = np.random.default_rng(0).integers(0, 256, (448, 448, 3), np.uint8)
     expected = normalise(frame, GEOMETRY).reshape(224, 2, 224, 2, 3).mean(axis=(1, 3))
-    assert resize_to_view(frame, GEOMETRY) == pytest.approx(expected, abs=1e-6)
+    assert resize_to_view(frame, GEOMETRY).transpose(1, 2, 0) == pytest.approx(expected, abs=1e-6)
 
 
 def test_pixels_are_normalised_by_clips_statistics():

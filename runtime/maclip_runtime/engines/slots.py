@@ -46,7 +46,7 @@ def split_views(count: int, limit: int | None) -> Split:
 
 
 def allocate_slot(cuda: Cuda, frame: Shape, views: Split, dim: int) -> Slot:
-    """Room for a frame `[H, W, 3]` and its features; smaller frames have smaller chunks, and fit as well."""
+    """Room for a frame `[H, W, 3]` and its features; smaller frames, with smaller chunks, fit as well."""
     indices = views.chunks * pad(views.chunk * 8)
     pixels = int(np.prod(frame))
     rows = views.chunks * views.chunk

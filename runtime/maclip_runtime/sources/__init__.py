@@ -1,1 +1,1 @@
-"""Sources: where frames come from, pictures and folders of them."""
+"""Sources: where frames come from: pictures, videos, cameras and pipes, one module a kind."""

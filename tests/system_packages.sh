@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# What the tests need from the system beside Python packages: GStreamer with its Python bindings, and
+# a real RTSP server. On Debian, as root, it is installed; elsewhere this says what is missing, and
+# the tests that need it skip with its name.
+set -euo pipefail
+
+packages=(
+	python3-venv
+	python3-gi                    # GObject introspection, for Debian's own Python
+	python3-gst-1.0               # GStreamer's bindings
+	gir1.2-gst-plugins-base-1.0   # GstApp: appsink
+	gir1.2-gst-rtsp-server-1.0    # the cameras of the tests
+	gstreamer1.0-plugins-base     # videotestsrc, videoconvert
+	gstreamer1.0-plugins-good     # RTP payloaders
+	gstreamer1.0-plugins-ugly     # x264enc: cameras send H.264
+)
+
+if ! command -v dpkg-query >/dev/null; then
+	echo "system packages: not Debian; install what your system calls ${packages[*]}" >&2
+	exit 0
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+	status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
+	[ "$status" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "system packages: missing ${missing[*]}; run this script as root, or: sudo apt-get install ${missing[*]}" >&2
+	exit 0
+fi
+export DEBIAN_FRONTEND=noninteractive
+if ! { apt-get update --quiet=2 &&
+	apt-get install --option DPkg::Lock::Timeout=300 --quiet=2 --yes --no-install-recommends "${missing[@]}" >/dev/null; }; then
+	echo "system packages: could not install ${missing[*]}" >&2
+	[ "${CI:-}" != true ]
+fi
