@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from benchmarks.speed.camera import Camera, Script
 
+from benchmarks.speed.camera import Camera, Script
 from maclip_runtime import PictureError, Reading, Scorer, Stream, UsageError
 from maclip_runtime.method.pixels import Frame
 from maclip_runtime.stream.stream import ViewsPerFrame
