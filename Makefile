@@ -48,7 +48,7 @@ $(SYSTEM)/.installed: pyproject.toml
 	$(SYSTEM)/bin/python -m pip install --quiet --disable-pip-version-check --editable . pytest
 	touch $@
 
-$(BUNDLES)/.made: $(DEV)/.installed tests/make_bundles.py tests/reference/make_checkpoint.py $(wildcard export/maclip_export/*.py runtime/maclip_runtime/*.py)
+$(BUNDLES)/.made: $(DEV)/.installed tests/make_bundles.py tests/reference/make_checkpoint.py $(shell find export/maclip_export runtime/maclip_runtime -name '*.py')
 	rm -rf $(BUNDLES)
 	$(DEV)/bin/python tests/make_bundles.py $(BUNDLES)
 	touch $@

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 from reference.make_images import SIZES, picture
 
 BundleOf = Callable[[str], Path]
@@ -20,18 +22,24 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
-def bundle_of(tmp_path_factory: pytest.TempPathFactory) -> BundleOf:
-    """The bundle of a reference architecture, made once for all tests."""
+def bundles_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the reference checkpoints and their bundles are, or are made when they are wanted."""
     given = os.environ.get("MACLIP_TEST_BUNDLES")
-    directory = Path(given) if given else tmp_path_factory.mktemp("bundles")
+    return Path(given) if given else tmp_path_factory.mktemp("bundles")
+
+
+@pytest.fixture(scope="session")
+def bundle_of(bundles_directory: Path) -> BundleOf:
+    """The bundle of a reference architecture, made once for all tests."""
 
     @cache
     def find(arch: str) -> Path:
-        if given:
-            return directory / f"{arch}.maclip"
-        from make_bundles import write_bundle
+        bundle = bundles_directory / f"{arch}.maclip"
+        if "MACLIP_TEST_BUNDLES" not in os.environ:
+            from make_bundles import write_bundle
 
-        return write_bundle(arch, directory)
+            write_bundle(arch, bundles_directory)
+        return bundle
 
     return find
 
