@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import re
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -14,7 +12,8 @@ from maclip_export.selection import LEAST_SRCC, GraphSelection
 from maclip_export.vocabulary import Activation, FrameSize
 from maclip_runtime.bundle.bundle import open_bundle
 from maclip_runtime.bundle.staging import check_destination
-from maclip_runtime.errors import MaclipError, UsageError
+from maclip_runtime.cli.options import parse_size
+from maclip_runtime.errors import UsageError
 from maclip_runtime.method.geometry import ViewGeometry
 from maclip_runtime.vocabulary import Precision
 
@@ -90,8 +89,8 @@ def export(
     if (checkpoint is None) == (model is None or pretrained is None):
         raise UsageError("give either --model NAME and --pretrained TAG, or --checkpoint FILE")
     precisions = _parse_precisions(precision)
-    frames = _parse_sizes(frame or _default_frames(precisions))
-    scores, denses = _parse_sizes(score), _parse_sizes(dense)
+    frames = _parse_sizes("--frame", frame or _default_frames(precisions))
+    scores, denses = _parse_sizes("--score", score), _parse_sizes("--dense", dense)
     if "int8" in precisions and calibration is None:
         raise UsageError(
             "--precision int8 needs --calibration DIR, pictures such as the encoder will see"
@@ -163,31 +162,11 @@ def _default_frames(precisions: list[Precision]) -> list[str]:
     return ["any"] if "fp16" in precisions else []
 
 
-def _parse_sizes(texts: list[str] | None) -> list[FrameSize | None]:
-    return [_parse_size(text) for text in texts or () if text != "none"]
-
-
-def _parse_size(text: str) -> FrameSize | None:
-    """`any` to None, and `HxW` to (H, W)."""
-    if text == "any":
-        return None
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if not match:
-        raise UsageError(f"frame size {text!r}: use `any`, or height x width such as 1080x1920")
-    height, width = int(match[1]), int(match[2])
-    if min(height, width) < ViewGeometry().size:
-        raise UsageError(
-            f"frame size {text}: a frame has at least {ViewGeometry().size} pixels a side"
-        )
-    return height, width
-
-
-def _require_packages(command: str) -> None:
-    for package in REQUIRED:
-        try:
-            importlib.import_module(package)
-        except ImportError as error:
-            raise MaclipError(
-                f"`maclip {command}` needs {package} ({error}); on a workstation run: "
-                "pip install 'maclip-edge[export]'"
-            ) from None
+def _parse_sizes(option: str, texts: list[str] | None) -> list[FrameSize | None]:
+    """`any` to None, and `HxW` to (H, W); `none` is left out."""
+    least = ViewGeometry().size
+    return [
+        None if text == "any" else parse_size(text, option, least=least)
+        for text in texts or ()
+        if text != "none"
+    ]
