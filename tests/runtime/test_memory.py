@@ -32,9 +32,10 @@ from maclip_runtime.timing.memory import measure_peak_memory
 kind, picture, preset = sys.argv[1:4]
 scorer = Scorer(sys.argv[4] if len(sys.argv) > 4 else "demo", preset=preset)
 scorer.score(np.zeros((224, 224, 3), np.uint8))
-before = measure_peak_memory()
+status = open("/proc/self/status").read()
+before = int(status.split("VmRSS:")[1].split()[0]) / 1e3  # loading took more, for a moment
 if kind == "array":
-    picture = np.zeros([*map(int, picture.split("x")), 3], np.uint8)
+    picture = np.ones([*map(int, picture.split("x")), 3], np.uint8)
     before += picture.nbytes / 1e6  # the caller's
 # The views of a huge picture take minutes and no memory of their own: a few of them are enough.
 submit, count = scorer.engine.submit, scorer.engine._geometry.count
@@ -78,12 +79,14 @@ def measure(kind, picture, preset="native", bundle="demo"):
     return float(done.stdout)
 
 
+# Seen, with the demo encoder, in MB: palette 462 (704 for three, 786 with a preset), RGBA 792 (869 for three),
+# 1-bit 450, 16-bit gray 560, thin 785, arrays 47 and 26. With RN50 at most 977 (three RGBA), and 1121 dense.
 CASES = {  # of a PNG: width, height, bits, colour type, tRNS
-    "palette with transparency": (11300, 11300, 8, 3, b"\0\x80"),
-    "RGBA": (11300, 11300, 8, 6),
-    "1-bit": (11300, 11300, 1, 0),
-    "16-bit gray": (11300, 11300, 16, 0),
-    "thin": (224, 570_000, 8, 2),
+    "palette with transparency": (10600, 10600, 8, 3, b"\0\x80"),
+    "RGBA": (10600, 10600, 8, 6),
+    "1-bit": (10600, 10600, 1, 0),
+    "16-bit gray": (10600, 10600, 16, 0),
+    "thin": (224, 500_000, 8, 2),
 }
 
 
@@ -96,7 +99,7 @@ def test_several_large_pictures_in_a_row_stay_under_the_bound(tmp_path):
     assert measure("many", write_png(tmp_path / "a.png", *CASES["RGBA"])) < BOUND
 
 
-@pytest.mark.parametrize("shape", ["224x570000", "570000x224"])
+@pytest.mark.parametrize("shape", ["224x500000", "500000x224"])
 def test_the_longest_arrays_stay_under_the_bound(shape):
     assert measure("array", shape) < BOUND
 
@@ -118,7 +121,7 @@ def test_what_resizing_would_blow_up_is_refused(preset, shape):
 def test_pictures_and_files_above_the_bound_are_refused_unread(tmp_path, monkeypatch):
     monkeypatch.setattr(pictures.Image.Image, "load", lambda self: pytest.fail("was decoded"))
     big = write_png(tmp_path / "big.png", 13377, 13377, 8, 3, b"\0")
-    with pytest.raises(PictureError, match="more than 128 megapixels"):
+    with pytest.raises(PictureError, match="more than 114 megapixels"):
         read_frame(big)
     sparse = tmp_path / "sparse.tif"
     with sparse.open("wb") as file:
