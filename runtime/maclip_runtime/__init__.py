@@ -18,6 +18,7 @@ from maclip_runtime.errors import (
 from maclip_runtime.method.head import Cues
 from maclip_runtime.results.score import Score
 from maclip_runtime.scorer import Scorer
+from maclip_runtime.stream.stream import Reading, Stream
 from maclip_runtime.version import __version__
 
 __all__ = [
@@ -28,8 +29,10 @@ __all__ = [
     "FrameError",
     "MaclipError",
     "PictureError",
+    "Reading",
     "Score",
     "Scorer",
+    "Stream",
     "UsageError",
     "__version__",
     "open_bundle",

@@ -1,0 +1,1 @@
+"""How fast a bundle is: on the CPU, on a GPU, and from start to score."""
