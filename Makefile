@@ -80,7 +80,7 @@ format: $(DEV)/.installed
 	$(DEV)/bin/python -m ruff format .
 
 bench-accuracy: $(DEV)/.installed
-	$(DEV)/bin/python benchmarks/distortions.py --bundle demo --output docs/accuracy \
+	$(DEV)/bin/python -m benchmarks.accuracy.distortions --bundle demo --output docs/accuracy \
 		--seen gaussian_blur,gaussian_noise,jpeg,downscale,overexposure,underexposure,low_contrast,pixelation,colour_quantisation,oversharpening
 
 demo-figures: $(DEV)/.installed

@@ -1,64 +1,18 @@
-"""Command-line options that several scripts share."""
+"""Command-line options that the benchmarks share, and the pictures they have by themselves."""
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from maclip_runtime import Scorer
-from maclip_runtime.errors import UsageError
-from maclip_runtime.vocabulary import PRESETS
-from readers import READERS, Dataset, ReadOptions, read_dataset
+from maclip_runtime.vocabulary import EngineChoice
 
-DatasetName = Enum("DatasetName", {name: name for name in READERS})  # type: ignore[misc]
+SAMPLES = Path(__file__).parents[1] / "samples"
 
-DatasetOption = Annotated[DatasetName, typer.Option("--dataset", help="Which dataset.")]
-RootOption = Annotated[
-    Path, typer.Option("--root", help="The dataset's folder, as unpacked.", metavar="DIR")
-]
 BundleOption = Annotated[str, typer.Option("--bundle", help="A bundle, or demo.", metavar="DIR")]
-SplitOption = Annotated[
-    str | None,
-    typer.Option("--split", help="koniq10k: training, validation or test of the official split."),
-]
-LabelsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--labels", help="csv: the file of path and score; scores.csv in the root.", metavar="FILE"
-    ),
-]
-LowerOption = Annotated[
-    bool, typer.Option("--lower-is-better", help="csv: low scores are the good ones.")
-]
-PresetOption = Annotated[
-    str | None,
-    typer.Option("--preset", help="native, 448 or 224; by default as published.", metavar="PRESET"),
-]
-EngineOption = Annotated[str, typer.Option("--engine", help="The inference engine.")]
+EngineOption = Annotated[EngineChoice, typer.Option("--engine", help="The inference engine.")]
 ThreadsOption = Annotated[
-    int | None, typer.Option("--threads", help="CPU threads of the engine.", min=1)
+    int | None, typer.Option("--threads", help="CPU threads of the engine; else all cores.", min=1)
 ]
-CacheOption = Annotated[
-    Path, typer.Option("--cache", help="Where features are kept.", metavar="DIR")
-]
-
-
-def open_dataset(
-    name: str,
-    root: Path,
-    options: ReadOptions,
-    bundle: str,
-    preset: str | None,
-    engine: str,
-    threads: int | None,
-) -> tuple[Dataset, Scorer]:
-    """Read a dataset and open the bundle with the preset asked for, or else the published one."""
-    data = read_dataset(name, root, options)
-    wanted = preset or READERS[name].preset
-    for known in PRESETS:
-        if known == wanted:
-            return data, Scorer(bundle, engine=engine, preset=known, threads=threads)
-    raise UsageError(f"unknown preset {wanted!r}; use one of {', '.join(PRESETS)}")

@@ -1,4 +1,4 @@
-"""The demo encoder in torch: a small CLIP, the method's differentiable head, and the checkpoint."""
+"""The demo encoder in torch: a small CLIP, what the published head makes of it, and the checkpoint."""
 
 from __future__ import annotations
 
@@ -12,21 +12,15 @@ from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
 from torch.nn import functional as F
 
-# The published prompt pairs, good before bad.
-PROMPT_PAIRS = (
-    ("Good image", "bad image"),
-    ("Sharp image", "blurry image"),
-    ("sharp edges", "blurry edges"),
-    ("High resolution image", "low resolution image"),
-    ("Noise-free image", "noisy image"),
+from maclip_export.prompts import PUBLISHED_PROMPTS
+from maclip_export.published import (
+    PUBLISHED_CONSTANTS,
+    PUBLISHED_VIEWS,
+    compare_prompts,
+    fuse_cues,
+    measure_magnitude,
+    measure_similarity,
 )
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-
-# The published constants of the head.
-BOXCOX_LAMBDA = 0.5
-ALPHA = 1.0
-SIMILARITY_BASE, MAGNITUDE_BASE = 1.0, 0.6
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,7 @@ def set_view_side(model: CLIP, side: int) -> None:
 
 def tokenise_prompts() -> Tensor:
     """Token ids of the ten prompts, int64 [10, 77], the five good ones first."""
-    good, bad = zip(*PROMPT_PAIRS, strict=True)
+    good, bad = ([getattr(pair, side) for pair in PUBLISHED_PROMPTS] for side in ("good", "bad"))
     tokens: Tensor = SimpleTokenizer()([*good, *bad])
     return tokens
 
@@ -74,27 +68,25 @@ def tokenise_prompts() -> Tensor:
 def normalise_views(views: Tensor) -> Tensor:
     """uint8 [V, 224, 224, 3] to CLIP's scale, float32 [V, 3, 224, 224], channels last in memory."""
     pixels = views.permute(0, 3, 1, 2).float().div_(255)
-    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (CLIP_MEAN, CLIP_STD))
+    mean, std = (
+        torch.tensor(v).view(1, 3, 1, 1) for v in (PUBLISHED_VIEWS.mean, PUBLISHED_VIEWS.std)
+    )
     return pixels.sub_(mean).div_(std)
 
 
 def encode_prompts(model: CLIP, tokens: Tensor) -> Tensor:
-    """Prompt embeddings of unit length, [2, 5, D]: good and bad of each pair."""
-    return F.normalize(model.encode_text(tokens).float(), dim=-1).view(2, len(PROMPT_PAIRS), -1)
+    """Prompt embeddings of unit length, [5, 2, D]: good and bad of each pair."""
+    embeddings = F.normalize(model.encode_text(tokens).float(), dim=-1)
+    return embeddings.view(2, len(PUBLISHED_PROMPTS), -1).transpose(0, 1)
 
 
-def judge_features(features: Tensor, prompts: Tensor, logit_scale: Tensor) -> Cues:
-    """The published head, differentiable. features: [V, D], unnormalised; prompts: [2, 5, D]."""
-    directions = F.normalize(features, dim=-1)
-    cosines = torch.einsum("vd,pkd->pvk", directions, prompts)
-    margins = logit_scale.exp() * (cosines[0] - cosines[1])
-    similarity = margins.sigmoid().mean(-1)
-    size = features.abs()
-    size = size / (size.std(dim=-1, keepdim=True) + 1e-6)
-    magnitude = (((size + 1) ** BOXCOX_LAMBDA - 1) / BOXCOX_LAMBDA).mean(-1)
-    difference = ALPHA * (similarity - magnitude)
-    weight = torch.sigmoid(SIMILARITY_BASE - MAGNITUDE_BASE + 2 * difference)
-    return Cues(margins, similarity, magnitude, weight * similarity + (1 - weight) * magnitude)
+def measure_cues(features: Tensor, prompts: Tensor, logit_scale: Tensor) -> Cues:
+    """The published head, differentiable. features: [V, D], unnormalised; prompts: [5, 2, D]."""
+    logits = compare_prompts(features, prompts, logit_scale)
+    similarity = measure_similarity(logits)
+    magnitude = measure_magnitude(features, PUBLISHED_CONSTANTS.magnitude.boxcox_lambda)
+    score = fuse_cues(similarity, magnitude, PUBLISHED_CONSTANTS)
+    return Cues(logits[..., 0] - logits[..., 1], similarity, magnitude, score)
 
 
 @torch.no_grad()
@@ -132,18 +124,3 @@ def save_checkpoint(model: CLIP, path: Path) -> None:
     part = path.with_name(path.name + ".part")
     torch.save(state, part)
     part.replace(path)
-
-
-def load_checkpoint(path: Path) -> CLIP:
-    """Read a checkpoint written by save_checkpoint, in float32, ready to measure."""
-    state = torch.load(path, weights_only=True)
-    for name in ("input_resolution", "context_length", "vocab_size"):
-        del state[name]
-    layers = tuple(
-        len({k.split(".")[2] for k in state if k.startswith(f"visual.layer{stage}.")})
-        for stage in (1, 2, 3, 4)
-    )
-    width, embed = state["visual.conv3.weight"].shape[0], state["text_projection"].shape[1]
-    model = build_encoder((layers[0], layers[1], layers[2], layers[3]), width, embed)
-    model.load_state_dict(state)
-    return model.float().eval()

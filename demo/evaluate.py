@@ -16,18 +16,18 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from ladders import TRAINED_KINDS
-from maclip_export.distortions import KINDS, distort
-from pictures import CACHE, Frame, load_pictures, resize_longest, share_textured
+from maclip_export.distortions import KINDS
+from maclip_export.quality.frames import limit_side
+from maclip_export.quality.ladders import Values, correlate_severity, make_ladder
+from maclip_runtime.method.pixels import Frame
+from pictures import CACHE, load_pictures, share_textured
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-Values = NDArray[np.float64]
-Judge = Callable[[Frame], tuple[float, float, float]]
+Measure = Callable[[Frame], tuple[float, float, float]]
 
 CUES = ("score", "similarity", "magnitude")
 SEVERITIES = np.linspace(0, 1, 9)
@@ -36,59 +36,54 @@ TEXTURED_SHARE = 0.5
 OUTPUT = Path(__file__).parent.parent / "docs" / "demo-encoder"
 
 
-def open_runtime(bundle: str) -> Judge:
-    """A judge that scores frames as users do, with the runtime and a bundle."""
+def open_runtime(bundle: str) -> Measure:
+    """Cues of a frame as users get them, from the runtime and a bundle."""
     from maclip_runtime import Scorer
 
     scorer = Scorer(bundle)
 
-    def judge(frame: Frame) -> tuple[float, float, float]:
+    def measure(frame: Frame) -> tuple[float, float, float]:
         result = scorer.score(frame)
         return result.score, result.similarity, result.magnitude
 
-    return judge
+    return measure
 
 
-def open_checkpoint(path: Path) -> Judge:
-    """A judge that runs a checkpoint in torch, for trials before there is a bundle."""
+def open_checkpoint(path: Path) -> Measure:
+    """Cues of a frame from a checkpoint in torch, for trials before there is a bundle."""
     import torch
 
-    from encoder import encode_prompts, judge_features, load_checkpoint, tokenise_prompts
-    from maclip_runtime.method.geometry import ViewGeometry
-    from maclip_runtime.method.views import iterate_views
+    from maclip_export.checkpoints import load_file
+    from maclip_export.prompts import PUBLISHED_PROMPTS
+    from maclip_export.published import PublishedMethod
 
     torch.set_num_threads(2)
-    model = load_checkpoint(path).to(memory_format=torch.channels_last)
-    with torch.no_grad():
-        prompts = encode_prompts(model, tokenise_prompts())
+    method = PublishedMethod(load_file(path).model, PUBLISHED_PROMPTS)
 
-    def judge(frame: Frame) -> tuple[float, float, float]:
-        with torch.no_grad():
-            views = np.concatenate(list(iterate_views(frame, ViewGeometry(), 32)))
-            pixels = torch.from_numpy(views).contiguous(memory_format=torch.channels_last)
-            cues = judge_features(model.encode_image(pixels), prompts, model.logit_scale)
-        return float(cues.score.mean()), float(cues.similarity.mean()), float(cues.magnitude.mean())
+    def measure(frame: Frame) -> tuple[float, float, float]:
+        result = method.score(np.array(frame))  # Pillow's is read-only, which torch warns about
+        return result.score, result.similarity, result.magnitude
 
-    return judge
+    return measure
 
 
 def choose_pictures(cache: Path) -> tuple[dict[str, Frame], list[str]]:
     """Held-out pictures at working size, and the names of those the rule for flat ones leaves out."""
-    resized = {
-        n: resize_longest(f, LONGEST_SIDE) for n, f in load_pictures("held-out", cache).items()
-    }
+    resized = {n: limit_side(f, LONGEST_SIDE) for n, f in load_pictures("held-out", cache).items()}
     kept = {n: f for n, f in resized.items() if share_textured(f) >= TEXTURED_SHARE}
     return kept, sorted(set(resized) - set(kept))
 
 
-def score_ladders(judge: Judge, pictures: dict[str, Frame], kinds: list[str]) -> dict[str, Values]:
+def score_ladders(
+    measure: Measure, pictures: dict[str, Frame], kinds: list[str]
+) -> dict[str, Values]:
     """Score every ladder: kind to float [pictures, severities, 3], the last axis as in CUES."""
-    pristine = {name: judge(frame) for name, frame in pictures.items()}
+    pristine = {name: measure(frame) for name, frame in pictures.items()}
     ladders = {}
     for kind in kinds:
         rows = []
         for seed, (name, frame) in enumerate(pictures.items()):
-            worse = [judge(distort(frame, kind, float(s), seed)) for s in SEVERITIES[1:]]
+            worse = [measure(version) for version in make_ladder(frame, kind, SEVERITIES[1:], seed)]
             rows.append([pristine[name], *worse])
         ladders[kind] = np.array(rows, np.float64)
         print(f"{kind}: {len(rows)} ladders scored", flush=True)
@@ -97,9 +92,8 @@ def score_ladders(judge: Judge, pictures: dict[str, Frame], kinds: list[str]) ->
 
 def correlate_ladder(values: Values) -> float:
     """Spearman correlation of falling values with severity, in [-1, 1]; a flat ladder has 0."""
-    if np.ptp(values) == 0:
-        return 0.0
-    return float(-spearmanr(SEVERITIES[: len(values)], values).statistic)
+    srcc = correlate_severity(SEVERITIES, values)
+    return 0.0 if np.isnan(srcc) else srcc
 
 
 def summarise_kind(values: Values) -> dict[str, Any]:
@@ -168,11 +162,11 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder for the pictures")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
-    judge = (
+    measure = (
         open_checkpoint(options.checkpoint) if options.checkpoint else open_runtime(options.bundle)
     )
     pictures, flat = choose_pictures(options.cache)
-    ladders = score_ladders(judge, pictures, list(KINDS))
+    ladders = score_ladders(measure, pictures, list(KINDS))
     kinds = {kind: summarise_kind(values) for kind, values in ladders.items()}
     above = np.array([row["pristine_above_worst"] for row in kinds.values()]).sum(axis=0)
     figures = {

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maclip_export.distortions import distort
+from maclip_export.quality.frames import limit_side
 from maclip_runtime.method.geometry import ViewGeometry
-from maclip_runtime.method.pixels import resize_to_view
-from pictures import MINIMUM_TEXTURE, WINDOW, Frame, load_pictures, measure_texture, resize_longest
+from maclip_runtime.method.pixels import Frame, resize_to_view
+from pictures import MINIMUM_TEXTURE, WINDOW, load_pictures, measure_texture
 from procedural import draw_leaves
 
 LEVELS = 4
@@ -122,9 +123,7 @@ def _choose_crop(
             frame = photographs[int(rng.integers(len(photographs)))]
             longest = max(frame.shape)
             if longest > 700:  # any working resolution from a thumbnail to the full picture
-                frame = resize_longest(
-                    frame, round(np.exp(rng.uniform(np.log(480), np.log(longest))))
-                )
+                frame = limit_side(frame, round(np.exp(rng.uniform(np.log(480), np.log(longest)))))
         height, width = min(height, frame.shape[0]), min(width, frame.shape[1])
         y = int(rng.integers(frame.shape[0] - height + 1))
         x = int(rng.integers(frame.shape[1] - width + 1))

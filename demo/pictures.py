@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-Frame = NDArray[np.uint8]  # [H, W, 3]
+from maclip_export.quality.frames import limit_side
+from maclip_runtime.method.pixels import Frame
 
 Split = Literal["train", "held-out"]
 CACHE = Path.home() / ".cache" / "maclip-demo-pictures"
@@ -179,21 +179,11 @@ def share_textured(frame: Frame, stride: int = 128) -> float:
     return float(np.mean(passed))
 
 
-def resize_longest(frame: Frame, longest: int) -> Frame:
-    """Shrink a frame, antialiased and aspect kept, so that its longer side is `longest` pixels."""
-    height, width = frame.shape[:2]
-    scale = longest / max(height, width)
-    if scale >= 1:
-        return frame
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS))
-
-
 def _load_picture(picture: Picture, cache: Path) -> Frame:
     key = hashlib.sha256(f"{picture.package}/{picture.path}".encode()).hexdigest()[:12]
     decoded = cache / f"{picture.name}-{key}-{LONGEST_SIDE}.npy"
     if not decoded.exists():
-        frame = resize_longest(_decode(_find_file(picture, cache)), LONGEST_SIDE)
+        frame = limit_side(_decode(_find_file(picture, cache)), LONGEST_SIDE)
         cache.mkdir(parents=True, exist_ok=True)
         np.save(decoded, frame)
     loaded: Frame = np.load(decoded)
@@ -258,7 +248,7 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     for entry in PICTURES:
         picture_frame = _load_picture(entry, arguments.cache)
-        share = share_textured(resize_longest(picture_frame, 768))
+        share = share_textured(limit_side(picture_frame, 768))
         size = f"{picture_frame.shape[1]}x{picture_frame.shape[0]}"
         print(
             f"{entry.split:9} {entry.name:16} {size:10} {share:4.0%} textured  "

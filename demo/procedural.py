@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-Frame = NDArray[np.uint8]  # [H, W, 3]
+from maclip_runtime.method.pixels import Frame
 
 _OVERSAMPLE = 2  # drawn twice as large and shrunk, so that edges are antialiased
 

@@ -21,7 +21,7 @@ from encoder import (
     Cues,
     build_encoder,
     encode_prompts,
-    judge_features,
+    measure_cues,
     normalise_views,
     recalibrate_norms,
     save_checkpoint,
@@ -40,7 +40,7 @@ REPORT_EVERY = 50
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingSettings:
     """Settings of a run: steps on pieces of the views, then on whole views; ladders a step."""
 
     piece_steps: int = 1800
@@ -109,11 +109,11 @@ def rank_ladders(values: Tensor, quality: Tensor) -> Tensor:
     return F.softplus((wanted - gap) / RANK_TEMPERATURE).mean() * RANK_TEMPERATURE * 4
 
 
-def train(pool: Pool, plan: Plan, output: Path) -> None:
+def train(pool: Pool, settings: TrainingSettings, output: Path) -> None:
     """Train and write the checkpoint. Every 50 steps the state goes to `output`.state, from which an
-    interrupted run with the same plan goes on.
+    interrupted run with the same settings goes on.
     """
-    torch.manual_seed(plan.seed)
+    torch.manual_seed(settings.seed)
     model = build_encoder(LAYERS, WIDTH, EMBED).to(memory_format=torch.channels_last).train()
     tokens = tokenise_prompts()
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -121,21 +121,21 @@ def train(pool: Pool, plan: Plan, output: Path) -> None:
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": 0.02},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    optimiser = torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.98))
-    sides = [PIECE] * plan.piece_steps + [WINDOW] * plan.view_steps
+    optimiser = torch.optim.AdamW(groups, lr=settings.rate, betas=(0.9, 0.98))
+    sides = [PIECE] * settings.piece_steps + [WINDOW] * settings.view_steps
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, plan.rate, total_steps=len(sides), pct_start=0.08
+        optimiser, settings.rate, total_steps=len(sides), pct_start=0.08
     )
     keep = {"model": model, "optimiser": optimiser, "schedule": schedule}
     state = output.with_name(output.name + ".state")
-    first = resume_run(state, plan, keep)
+    first = resume_run(state, settings, keep)
     started, totals = time.monotonic(), dict[str, float]()
     for step in range(first, len(sides)):
-        batch = make_batch(pool, plan.batch, sides[step], plan.seed, step)
+        batch = make_batch(pool, settings.batch, sides[step], settings.seed, step)
         set_view_side(model, sides[step])
         with torch.autocast("cpu", torch.bfloat16):
             features = model.encode_image(normalise_views(batch.views))
-        cues = judge_features(features.float(), encode_prompts(model, tokens), model.logit_scale)
+        cues = measure_cues(features.float(), encode_prompts(model, tokens), model.logit_scale)
         terms = measure_loss(cues, batch.quality)
         optimiser.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()
@@ -150,29 +150,31 @@ def train(pool: Pool, plan: Plan, output: Path) -> None:
             spent = time.monotonic() - started
             print(f"step {step + 1}/{len(sides)}, {spent:.0f} s: {means}", flush=True)
             totals.clear()
-            save_run(state, plan, keep, step + 1)
-    calibration = (make_batch(pool, plan.batch, WINDOW, plan.seed + 1, step) for step in range(60))
+            save_run(state, settings, keep, step + 1)
+    calibration = (
+        make_batch(pool, settings.batch, WINDOW, settings.seed + 1, step) for step in range(60)
+    )
     recalibrate_norms(model, (batch.views for batch in calibration))
     save_checkpoint(model, output)
     state.unlink(missing_ok=True)
 
 
-def save_run(path: Path, plan: Plan, keep: dict[str, Any], step: int) -> None:
+def save_run(path: Path, settings: TrainingSettings, keep: dict[str, Any], step: int) -> None:
     """Write the state of a run after `step` steps, replacing `path` in one go."""
     part = path.with_name(path.name + ".part")
     states = {name: thing.state_dict() for name, thing in keep.items()}
-    torch.save({"plan": asdict(plan), "step": step, **states}, part)
+    torch.save({"settings": asdict(settings), "step": step, **states}, part)
     part.replace(path)
 
 
-def resume_run(path: Path, plan: Plan, keep: dict[str, Any]) -> int:
-    """Load the state of an interrupted run with the same plan; return the steps done, else 0."""
+def resume_run(path: Path, settings: TrainingSettings, keep: dict[str, Any]) -> int:
+    """Load the state of an interrupted run with the same settings; return the steps done, else 0."""
     if not path.exists():
         return 0
     state = torch.load(path, weights_only=True)
-    if state["plan"] != asdict(plan):
+    if state.get("settings") != asdict(settings):
         return 0
-    if state["step"] > plan.piece_steps:
+    if state["step"] > settings.piece_steps:
         set_view_side(keep["model"], WINDOW)
     else:
         set_view_side(keep["model"], PIECE)
@@ -187,17 +189,19 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder for pictures and ladders")
     parser.add_argument("--ladders", type=int, default=4800)
-    parser.add_argument("--piece-steps", type=int, default=Plan.piece_steps)
-    parser.add_argument("--view-steps", type=int, default=Plan.view_steps)
-    parser.add_argument("--batch", type=int, default=Plan.batch, help="ladders a step")
-    parser.add_argument("--rate", type=float, default=Plan.rate)
-    parser.add_argument("--seed", type=int, default=Plan.seed)
+    parser.add_argument("--piece-steps", type=int, default=TrainingSettings.piece_steps)
+    parser.add_argument("--view-steps", type=int, default=TrainingSettings.view_steps)
+    parser.add_argument("--batch", type=int, default=TrainingSettings.batch, help="ladders a step")
+    parser.add_argument("--rate", type=float, default=TrainingSettings.rate)
+    parser.add_argument("--seed", type=int, default=TrainingSettings.seed)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     pool = build_pool(options.cache / "ladders", options.ladders, options.seed, options.cache)
-    plan = Plan(options.piece_steps, options.view_steps, options.batch, options.rate, options.seed)
-    train(pool, plan, options.output)
+    settings = TrainingSettings(
+        options.piece_steps, options.view_steps, options.batch, options.rate, options.seed
+    )
+    train(pool, settings, options.output)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 from reference.make_images import SIZES, picture
 
 BundleOf = Callable[[str], Path]

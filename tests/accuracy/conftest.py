@@ -1,8 +1,7 @@
-"""Fixtures of the accuracy benchmarks: the scripts on the path, a scorer, and miniature datasets."""
+"""Fixtures of the accuracy benchmarks: a scorer, and miniature datasets."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +10,6 @@ from miniatures import MINIATURES
 
 from maclip_runtime import Scorer
 from maclip_runtime.vocabulary import Preset
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
 
 ScorerOf = Callable[[Preset], Scorer]
 

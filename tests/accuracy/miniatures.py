@@ -1,5 +1,5 @@
 """Miniatures of the datasets: a handful of tiny pictures under the owners' names, and annotation files
-in the owners' formats, with their quirks. What the formats are is told in benchmarks/readers.
+in the owners' formats, with their quirks. What the formats are is told in benchmarks/accuracy/readers.
 """
 
 from __future__ import annotations

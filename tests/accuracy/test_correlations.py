@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from correlations import (
+from benchmarks.accuracy.correlations import (
     Agreement,
     correlate_pairs,
     correlate_ranks,
     correlate_values,
     measure_agreement,
 )
-from logistic import fit_logistic
+from benchmarks.accuracy.logistic import fit_logistic
 
 N = 300
 
@@ -124,7 +124,7 @@ def test_no_convergence_falls_back_to_a_line_and_says_so(monkeypatch: pytest.Mon
     def fail(*args: object, **options: object) -> None:
         raise RuntimeError("Optimal parameters not found")
 
-    monkeypatch.setattr("logistic.curve_fit", fail)
+    monkeypatch.setattr("benchmarks.accuracy.logistic.curve_fit", fail)
     scores, opinions = make_series()
     fit = fit_logistic(scores, opinions)
     assert (fit.kind, fit.reason) == ("linear", "the logistic fit did not converge")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +18,28 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-import datasets
-from conftest import BENCHMARKS, ScorerOf
-from dataset_report import Report
-from evaluation import compare_cues, score_dataset
-from judging import CUES, Judge
+from benchmarks.accuracy import datasets
+from benchmarks.accuracy.dataset_report import Report
+from benchmarks.accuracy.evaluation import compare_cues, score_dataset
+from benchmarks.accuracy.head import CUES, load_head
+from benchmarks.accuracy.options import DatasetName
+from benchmarks.accuracy.readers import READERS, DatasetError, ReadOptions, read_dataset
+from conftest import ScorerOf
 from maclip_runtime import open_bundle
 from maclip_runtime.bundle.staging import write_manifest, write_prompts
-from options import DatasetName
-from readers import READERS, DatasetError, ReadOptions, read_dataset
 
 Miniature = Callable[[str], Path]
+ROOT = Path(__file__).parents[2]
 RESULTS = {"report.md", "report.json", "scores.csv", "scatter.png"}
 
 
 def make_report(name: str, root: Path, scorer_of: ScorerOf, cache: Path) -> Report:
     scorer = scorer_of(READERS[name].preset)
-    method = scorer.bundle.manifest.method
-    judge = Judge(scorer.bundle.load_prompts(), method.logit_scale, method.head)
+    head = load_head(scorer.bundle)
     data = read_dataset(name, root, ReadOptions())
-    scored = score_dataset(data, scorer, judge, cache)
+    scored = score_dataset(data, scorer, head, cache)
     agreements = compare_cues(scored, data, resamples=20, seed=0)
-    return Report(data, scorer, method.head, scored, agreements, 20, 0)
+    return Report(data, scorer, head.constants, scored, agreements, 20, 0)
 
 
 def run_main(bundle: Path, root: Path, output: Path, cache: Path, **options: Any) -> dict[str, Any]:
@@ -149,19 +150,17 @@ def read_column(path: Path) -> dict[str, list[str]]:
 def test_the_script_prints_the_table_and_errors_on_one_line(
     miniature: Miniature, rn_small_bundle: Path, feature_folder: Path, tmp_path: Path
 ) -> None:
-    script = [sys.executable, str(BENCHMARKS / "datasets.py"), "--bundle", str(rn_small_bundle)]
+    script = [sys.executable, "-m", "benchmarks.accuracy.datasets"]
+    script += ["--bundle", str(rn_small_bundle)]
     script += ["--cache", str(feature_folder), "--output", str(tmp_path), "--resamples", "10"]
     root = str(miniature("csiq"))
-    done = subprocess.run(
-        [*script, "--dataset", "csiq", "--root", root], capture_output=True, text=True, check=True
-    )
+    run = partial(subprocess.run, cwd=ROOT, capture_output=True, text=True)
+    done = run([*script, "--dataset", "csiq", "--root", root], check=True)
     assert done.stdout == (tmp_path / "report.md").read_text()
     assert "| published: MA-CLIP, RN50 | 0.737 |" in done.stdout
     assert "lower is better" in done.stdout
     assert "encoding" in done.stderr
-    failed = subprocess.run(
-        [*script, "--dataset", "spaq", "--root", root], capture_output=True, text=True, check=False
-    )
+    failed = run([*script, "--dataset", "spaq", "--root", root], check=False)
     assert failed.returncode == 2
     assert failed.stdout == ""
     assert failed.stderr.startswith("error: ")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.accuracy.published_figures import PUBLISHED
+from benchmarks.accuracy.readers import READERS
 from maclip_runtime import Scorer
-from published import PUBLISHED
-from readers import READERS
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -14,21 +14,19 @@ import numpy as np
 import pytest
 from miniatures import write_picture, write_rows
 
-import datasets
-import feature_cache
-from conftest import BENCHMARKS, ScorerOf
-from feature_cache import Encoded, FeatureCache, PictureHashes, identify_encoder
+from benchmarks.accuracy import datasets, feature_cache
+from benchmarks.accuracy.feature_cache import Encoded, FeatureCache, PictureHashes, identify_encoder
+from benchmarks.accuracy.options import DatasetName
+from conftest import ScorerOf
 from maclip_runtime.bundle.bundle import hash_file
-from options import DatasetName
 
-# Runs benchmarks/datasets.py and kills its own process, as the kernel would, at the moment that
+# Runs benchmarks.accuracy.datasets and kills its own process, as the kernel would, at the moment that
 # `{moment}` is called for the time number {calls}.
 KILLED_RUN = """
-import os, signal, sys
-sys.path.insert(0, {benchmarks!r})
-import datasets, feature_cache
-from console import run_script
-from maclip_runtime import Scorer
+import os, signal
+from benchmarks.accuracy import datasets, feature_cache
+from benchmarks.console import run_script
+from maclip_runtime.engines.engine import Engine
 owner, name = {moment}
 original, calls = getattr(owner, name), []
 def wrapper(*arguments):
@@ -39,6 +37,7 @@ def wrapper(*arguments):
 setattr(owner, name, wrapper)
 run_script(datasets.main)
 """
+ROOT = Path(__file__).parents[2]
 PICTURES = 8
 
 
@@ -52,12 +51,12 @@ def make_folder(root: Path) -> Path:
 
 def run_killed(moment: str, calls: int, root: Path, bundle: Path, folder: Path) -> int:
     """Run the script in a process of its own that is killed; returns its exit status."""
-    program = KILLED_RUN.format(benchmarks=str(BENCHMARKS), moment=moment, calls=calls)
+    program = KILLED_RUN.format(moment=moment, calls=calls)
     options = {"dataset": "csv", "root": root, "bundle": bundle, "output": folder / "out",
                "cache": folder / "cache", "resamples": 0}  # fmt: skip
     command = [sys.executable, "-c", program]
     command += [f"--{name}={value}" for name, value in options.items()]
-    return subprocess.run(command, capture_output=True, check=False).returncode
+    return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode
 
 
 def run(root: Path, bundle: Path, output: Path, cache: Path) -> tuple[int, int]:
@@ -71,7 +70,7 @@ def run(root: Path, bundle: Path, output: Path, cache: Path) -> tuple[int, int]:
 @pytest.mark.parametrize(
     ("moment", "calls", "kept"),
     [
-        ('(Scorer, "encode")', 5, 4),  # while the engine works on the fifth picture
+        ('(Engine, "encode")', 5, 4),  # while the engine works on the fifth picture
         (
             "(feature_cache.Path, 'replace')",
             5,

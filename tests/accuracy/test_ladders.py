@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import distortions
+from benchmarks.accuracy import distortions
+from benchmarks.accuracy.head import CUES, load_head
+from benchmarks.accuracy.ladders import LadderScores, load_frames, rank_all, score_ladders
 from conftest import ScorerOf
-from distortion_ladders import Climb, Plan, climb_ladders, load_frames, rank_all
-from judging import CUES, Judge
 from maclip_export.distortions import KINDS
+from maclip_export.quality.ladders import LadderSettings
 from maclip_runtime.errors import UsageError
-from maclip_runtime.method.head import Head
 
 
 @pytest.fixture
@@ -33,32 +33,32 @@ def photographs(tmp_path: Path) -> Path:
     return folder
 
 
-def make_climb(scores: np.ndarray) -> Climb:
-    """A climb of one kind whose cues all have the given scores `[P, L]`."""
+def make_scores(scores: np.ndarray) -> LadderScores:
+    """Ladders of one kind whose cues all have the given scores `[P, L]`."""
     values = np.repeat(scores[:, None, :, None], len(CUES), axis=3)
     severities = tuple(np.arange(1, scores.shape[1]) / (scores.shape[1] - 1))
-    plan = Plan(("jpeg",), severities, seed=0)
-    return Climb((), plan, values, (), encoded=0, cached=0)
+    settings = LadderSettings(("jpeg",), severities, seed=0)
+    return LadderScores((), settings, values, (), encoded=0, cached=0)
 
 
 def test_falling_scores_are_perfect_and_rising_ones_the_opposite() -> None:
     falling = np.linspace(1, 0, 6)[None, :].repeat(2, axis=0)
-    best = rank_all(make_climb(falling))["jpeg"]["score"]
+    best = rank_all(make_scores(falling))["jpeg"]["score"]
     assert (best.srcc, best.within, best.ordered) == pytest.approx((1, 1, 1))
-    worst = rank_all(make_climb(-falling))["jpeg"]["score"]
+    worst = rank_all(make_scores(-falling))["jpeg"]["score"]
     assert (worst.srcc, worst.within, worst.ordered) == pytest.approx((-1, -1, 0))
 
 
 def test_differences_between_pictures_lower_one_figure_only() -> None:
     ladder = np.linspace(1, 0, 6)
-    ranking = rank_all(make_climb(np.stack([ladder, ladder + 10])))["jpeg"]["magnitude"]
+    ranking = rank_all(make_scores(np.stack([ladder, ladder + 10])))["jpeg"]["magnitude"]
     assert ranking.within == pytest.approx(1)
     assert ranking.ordered == 1
     assert 0 < ranking.srcc < 0.6
 
 
 def test_equal_neighbours_are_not_in_order() -> None:
-    ranking = rank_all(make_climb(np.array([[3.0, 2, 2, 1]])))["jpeg"]["score"]
+    ranking = rank_all(make_scores(np.array([[3.0, 2, 2, 1]])))["jpeg"]["score"]
     assert ranking.ordered == pytest.approx(2 / 3)
 
 
@@ -75,27 +75,26 @@ def test_frames_are_found_below_limited_and_failures_kept(photographs: Path) -> 
         load_frames(photographs.parent / "empty", side=400)
 
 
-def test_rungs_are_scored_as_the_scorer_scores_them(
+def test_levels_are_scored_as_the_scorer_scores_them(
     photographs: Path, scorer_of: ScorerOf, tmp_path: Path
 ) -> None:
     from maclip_export.distortions import distort
 
     scorer = scorer_of("native")
     frames, _ = load_frames(photographs, side=300, count=1)
-    method = scorer.bundle.manifest.method
-    judge = Judge(scorer.bundle.load_prompts(), method.logit_scale, Head())
-    plan = Plan(("jpeg", "gaussian_noise"), (0.5, 1.0), seed=3)
-    climb = climb_ladders(frames, plan, scorer, judge, tmp_path)
-    assert climb.values.shape == (1, 2, 3, len(CUES))
+    head = load_head(scorer.bundle)
+    settings = LadderSettings(("jpeg", "gaussian_noise"), (0.5, 1.0), seed=3)
+    scores = score_ladders(frames, settings, scorer, head, tmp_path)
+    assert scores.values.shape == (1, 2, 3, len(CUES))
     frame = next(iter(frames.values()))
-    for k, kind in enumerate(plan.kinds):
-        for r, severity in enumerate(plan.rungs):
+    for k, kind in enumerate(settings.kinds):
+        for r, severity in enumerate(settings.levels):
             expected = scorer.score(distort(frame, kind, severity, 3))
-            assert climb.values[0, k, r, 0] == pytest.approx(expected.score, rel=1e-6)
-    assert climb.encoded == 5  # the pristine rung is the same picture in both ladders
-    again = climb_ladders(frames, plan, scorer, judge, tmp_path)
+            assert scores.values[0, k, r, 0] == pytest.approx(expected.score, rel=1e-6)
+    assert scores.encoded == 5  # the pristine level is the same picture in both ladders
+    again = score_ladders(frames, settings, scorer, head, tmp_path)
     assert (again.encoded, again.cached) == (0, 6)
-    np.testing.assert_array_equal(again.values, climb.values)
+    np.testing.assert_array_equal(again.values, scores.values)
 
 
 def test_quick_script_writes_table_numbers_and_plot(

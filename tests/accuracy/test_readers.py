@@ -9,8 +9,8 @@ import openpyxl
 import pytest
 from miniatures import MINIATURES
 
+from benchmarks.accuracy.readers import READERS, Dataset, DatasetError, ReadOptions, read_dataset
 from maclip_runtime.errors import UsageError
-from readers import READERS, Dataset, DatasetError, ReadOptions, read_dataset
 
 Miniature = Callable[[str], Path]
 

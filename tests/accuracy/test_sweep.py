@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +11,14 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-import sweep
+from benchmarks.accuracy import sweep
+from benchmarks.accuracy.evaluation import score_dataset
+from benchmarks.accuracy.grids import PUBLISHED_SETTING, collect_views, sweep_bases, sweep_shape
+from benchmarks.accuracy.head import list_constants, load_head, replace_constants
+from benchmarks.accuracy.options import DatasetName
+from benchmarks.accuracy.readers import ReadOptions, read_dataset
 from conftest import ScorerOf
-from evaluation import score_dataset
-from judging import Judge
 from maclip_runtime.errors import UsageError
-from maclip_runtime.method.head import Head
-from options import DatasetName
-from readers import ReadOptions, read_dataset
-from sweeping import PUBLISHED_SETTING, collect_views, sweep_bases, sweep_shape
 
 Miniature = Callable[[str], Path]
 
@@ -34,11 +32,9 @@ def test_grid_is_what_the_benchmark_measures(
     grid = sweep_shape(collect_views(data, scorer, lambdas, feature_folder), lambdas, alphas)
     for row, lam in enumerate(lambdas):
         for column, alpha in enumerate(alphas):
-            constants = replace(PUBLISHED_SETTING, boxcox_lambda=lam, alpha=alpha)
-            judge = Judge(
-                scorer.bundle.load_prompts(), scorer.bundle.manifest.method.logit_scale, constants
-            )
-            scored = score_dataset(data, scorer, judge, feature_folder)
+            constants = replace_constants(PUBLISHED_SETTING, boxcox_lambda=lam, alpha=alpha)
+            head = load_head(scorer.bundle, constants)
+            scored = score_dataset(data, scorer, head, feature_folder)
             srcc = -stats.spearmanr(scored.cues["score"], scored.opinions).statistic  # DMOS
             assert grid.srcc[row, column] == pytest.approx(srcc)
     assert grid.published == (1, 1)
@@ -57,7 +53,7 @@ def test_bases_matter_by_their_difference_only(
 
 
 def test_published_setting_is_the_papers() -> None:
-    assert Head(0.5, 1.0, 1.0, 0.6) == PUBLISHED_SETTING
+    assert list(list_constants(PUBLISHED_SETTING).values()) == [0.5, 1.0, 1.0, 0.6]
 
 
 def test_grids_take_the_published_value_in() -> None:

@@ -8,12 +8,13 @@ import pytest
 import torch
 import yaml
 
-from export import straightline
 from maclip_export.checkpoints import load_file
 from maclip_export.encoders import build_image_encoder
 from maclip_export.errors import PromptsError, VerificationError
 from maclip_export.export import export_bundle
 from maclip_export.prompts import PUBLISHED_PROMPTS, embed_prompts, read_prompts, tokenize
+from maclip_export.published import PublishedMethod
+from maclip_export.published import embed_prompts as embed_published
 from maclip_export.recache import recache_prompts
 from maclip_export.verification import TOLERANCE, draw_scene, run_torch, verify_graph
 from maclip_runtime import BundleError, Scorer, open_bundle
@@ -37,17 +38,17 @@ def exported(checkpoint_file, tmp_path_factory):
 
 
 @pytest.mark.parametrize("size", [(224, 224), (225, 901), (640, 480), (300, 200)])
-def test_scores_equal_the_straight_line_method(exported, checkpoint, arch, size):
+def test_scores_equal_the_published_methods(exported, checkpoint, arch, size):
     frame = draw_scene(*size, seed=5)
     result = Scorer(exported(arch)).score(frame)
     if result.enlarged:  # what the method is given then is the enlarged frame
         frame = Scorer(exported(arch)).prepare(frame).frame
-    expected = straightline.score(checkpoint.model, frame, PUBLISHED_PROMPTS)
+    expected = PublishedMethod(checkpoint.model, PUBLISHED_PROMPTS).score(frame).score
     assert result.score == pytest.approx(expected, abs=2e-6)  # measured: 2e-7
 
 
 def test_prompt_embeddings_equal_open_clips(exported, checkpoint, arch):
-    expected = straightline.embed(checkpoint.model, PUBLISHED_PROMPTS).numpy()
+    expected = embed_published(checkpoint.model, PUBLISHED_PROMPTS).numpy()
     assert exported(arch).load_prompts() == pytest.approx(expected, abs=1e-6)
 
 
@@ -116,10 +117,10 @@ def test_prompts_are_recached_through_the_text_graph(checkpoint, arch, tmp_path,
     wanted = (PromptPair("light", "A bright photo.", "A dark photo."),)
     recached = recache_prompts(bundle, read_prompts(tmp_path / f"p.{suffix}"))
     assert recached.manifest.prompts == wanted
-    expected = straightline.embed(checkpoint.model, wanted).numpy()
+    expected = embed_published(checkpoint.model, wanted).numpy()
     assert recached.load_prompts() == pytest.approx(expected, abs=1e-6)
     frame = draw_scene(300, 300)
-    expected_score = straightline.score(checkpoint.model, frame, wanted)
+    expected_score = PublishedMethod(checkpoint.model, wanted).score(frame).score
     assert Scorer(open_bundle(tmp_path / "b")).score(frame).score == pytest.approx(
         expected_score, abs=2e-6
     )

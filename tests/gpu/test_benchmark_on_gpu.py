@@ -1,4 +1,4 @@
-"""benchmarks/gpu.py as a user runs it, briefly."""
+"""The GPU benchmark as a user runs it, briefly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.gpu
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_baseline_is_measured_on_the_card(gpu, rn_small_bundle, tmp_path):
@@ -20,11 +20,11 @@ def test_the_baseline_is_measured_on_the_card(gpu, rn_small_bundle, tmp_path):
         pytest.skip("this torch has no CUDA, or not for this driver")
     output = tmp_path / "gpu.json"
     command = [
-        sys.executable, SCRIPT, "--bundle", rn_small_bundle, "--cpu", "--output", output,
-        "--checkpoint", rn_small_bundle.with_suffix(".pt"), "--sizes", "480x640",
+        sys.executable, "-m", "benchmarks.speed.gpu", "--bundle", rn_small_bundle, "--cpu",
+        "--output", output, "--checkpoint", rn_small_bundle.with_suffix(".pt"), "--sizes", "480x640",
         "--repeats", "2", "--samples", "20", "--budget", "5",
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert gpu.name in done.stdout
     results = json.loads(output.read_text())["results"]

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from maclip_export.verification import TOLERANCE, compare, draw_scene
-from maclip_runtime import EngineError, Scorer, open_bundle
+from maclip_runtime import FrameError, Scorer, open_bundle
 from maclip_runtime.engines.cuda import Cuda
 from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
+from maclip_runtime.engines.select import rebuild
 from maclip_runtime.engines.tensorrt import TensorRtEngine
 from maclip_runtime.plans import PlanOptions, build_plan, make_profile
 
@@ -36,11 +37,10 @@ def make_engine(own_bundle, library, gpu):
             options = PlanOptions(profile=profile, compute_capabilities=chosen)
             plan = build_plan(own_bundle, file, library, options)
             # Kept here: a plan of the same graph with another profile takes its place in the bundle.
-            built[graph, most_views] = (own_bundle.path / plan.path).read_bytes(), plan.precision
-        data, precision = built[graph, most_views]
+            built[graph, most_views] = (own_bundle.path / plan.path).read_bytes(), plan
+        data, plan = built[graph, most_views]
         geometry = own_bundle.manifest.method.views
-        command = f"maclip build {own_bundle.path} --engine {library}"
-        return TensorRtEngine(data, library, geometry, precision=precision, rebuild=command)
+        return TensorRtEngine(data, plan, geometry, again=rebuild(own_bundle, library))
 
     return make
 
@@ -59,7 +59,7 @@ def open_plan(make_engine):
 @pytest.fixture(scope="session")
 def host(own_bundle):
     """The float32 host path, on the CPU."""
-    return OnnxRuntimeEngine(own_bundle, "onnxruntime-cpu")
+    return OnnxRuntimeEngine(own_bundle, own_bundle.find("image_encoder", "fp32"))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -75,7 +75,7 @@ def test_a_plan_for_one_size_takes_the_frame_at_once(open_plan, host, precision)
     engine = open_plan(f"frame.480x640.{precision}.onnx")
     frame = draw_scene(480, 640)
     assert compare(engine.encode(frame), host.encode(frame)) <= TOLERANCE[precision]
-    with pytest.raises(EngineError, match="480 x 640"):
+    with pytest.raises(FrameError, match="480 x 640"):
         engine.encode(draw_scene(480, 641))
 
 
@@ -90,8 +90,16 @@ def test_a_stream_keeps_its_order_while_sizes_change(open_plan, host):
     engine = open_plan("frame.any.fp16.onnx")
     sizes = [(480, 640)] * 5 + [(224, 224)] + [(480, 640)] * 3 + [(225, 901)]
     frames = [draw_scene(height, width, seed) for seed, (height, width) in enumerate(sizes)]
-    for features, frame in zip(engine.encode_many(iter(frames)), frames, strict=True):
-        assert compare(features, host.encode(frame)) <= TOLERANCE["fp16"]
+    pending = [engine.submit(frame) for frame in frames]
+    for wait, frame in zip(pending, frames, strict=True):
+        assert compare(wait.result(), host.encode(frame)) <= TOLERANCE["fp16"]
+
+
+def test_some_views_are_those_of_all(open_plan, host):
+    engine = open_plan("frame.any.fp16.onnx")
+    frame = draw_scene(480, 640)
+    views = [12, 3, 0, 11]
+    assert compare(engine.encode(frame, views), host.encode(frame, views)) <= TOLERANCE["fp16"]
 
 
 def test_replayed_cuda_graphs_follow_the_frame(open_plan):
@@ -113,18 +121,9 @@ def test_threads_get_their_own_frames_features(open_plan):
             assert compare(features, wanted) <= 1e-3  # kernels may differ from size to size
 
 
-def test_a_stream_may_be_left_early(open_plan, host):
-    engine = open_plan("frame.any.fp16.onnx")
-    frame = draw_scene(480, 640)
-    stream = engine.encode_many([frame] * 10)
-    next(stream)
-    stream.close()
-    assert compare(engine.encode(frame), host.encode(frame)) <= TOLERANCE["fp16"]
-
-
 def test_a_frame_beyond_the_profile_is_refused_and_the_engine_goes_on(open_plan, host):
     engine = open_plan("frame.any.fp16.onnx")
-    with pytest.raises(EngineError, match=r"1080 x 1920.*1081 x 1920.*--frames"):
+    with pytest.raises(FrameError, match=r"1080 x 1920.*1081 x 1920.*frames="):
         engine.encode(np.zeros((1081, 1920, 3), np.uint8))
     frame = draw_scene(480, 640)
     assert compare(engine.encode(frame), host.encode(frame)) <= TOLERANCE["fp16"]

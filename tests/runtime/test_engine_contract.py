@@ -13,8 +13,8 @@ from reference.make_images import picture
 
 # Frames that nothing divides evenly, one view, a row, a column, a grid.
 SIZES = [(224, 224), (225, 899), (599, 226), (351, 352), (480, 640), (593, 897)]
-# Largest difference to the float32 encoder, over its largest feature. Engines run in portions of other sizes,
-# and a matrix product rounds by its height: measured 1e-6 in float32.
+# Largest difference to the float32 encoder, over its largest feature. Engines run in portions of other
+# sizes, and a matrix product rounds by its height: measured 1e-6 in float32.
 TOLERANCE = {"fp32": 1e-5, "fp16": 5e-3}
 
 CPU = {

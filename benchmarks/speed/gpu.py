@@ -1,0 +1,183 @@
+"""How fast is a bundle on this machine's NVIDIA GPU, against eager PyTorch on the same card?
+
+    python -m benchmarks.speed.gpu --bundle rn50.maclip --checkpoint RN50.pt --output gpu.json
+
+Measures every engine that can run here: plans of TensorRT and TensorRT-RTX (build them first, with
+`maclip build`), ONNX Runtime's GPU providers, and the published method in eager PyTorch if its checkpoint
+is given. Each is opened in a process of its own, for each frame size: its memory is its own, and a crash
+costs one row. Prints Markdown; --output takes all figures as JSON. For figures to keep, let nothing else
+use the card, and lock its clocks if you may.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from PIL import Image
+
+from benchmarks.console import run_script, track
+from benchmarks.options import SAMPLES, BundleOption
+from benchmarks.speed.apart import run_apart
+from benchmarks.speed.gpu_report import Result, format_report, write_results
+from benchmarks.speed.heading import describe_run
+from benchmarks.speed.machine import describe_gpu_machine
+from benchmarks.speed.subjects import PYTORCH, Spec, find_specs, open_subject
+from benchmarks.speed.timing import measure
+from maclip_runtime.bundle.bundle import open_bundle
+from maclip_runtime.engines.cuda import Cuda
+from maclip_runtime.engines.driver import find_driver
+from maclip_runtime.errors import EngineError, UsageError
+from maclip_runtime.method.geometry import ViewGeometry
+from maclip_runtime.method.pixels import Frame
+
+
+def parse_sizes(text: str) -> list[tuple[int, int]]:
+    """`720x1280,1080x1920` to [(720, 1280), (1080, 1920)]; UsageError for anything else."""
+    sizes = []
+    smallest = ViewGeometry().size
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)x(\d+)\s*", part)
+        if not match or min(int(match[1]), int(match[2])) < smallest:
+            raise UsageError(
+                f"--sizes {text}: give height x width of at least {smallest}, such as 720x1280,1080x1920"
+            )
+        sizes.append((int(match[1]), int(match[2])))
+    return sizes
+
+
+def draw_frames(height: int, width: int) -> list[Frame]:
+    """The sample photographs as frames of one size; their content decides the scores, not the speed."""
+    frames = []
+    for path in sorted(SAMPLES.glob("*.jpg")):
+        with Image.open(path) as picture:
+            resized = picture.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
+        frames.append(np.array(resized))
+    return frames
+
+
+def measure_spec(
+    spec: Spec,
+    size: tuple[int, int],
+    bundle: str,
+    checkpoint: Path | None,
+    repeats: int,
+    samples: int,
+    budget: float,
+) -> Result:
+    """Open what a spec names and measure it on frames of one size. Runs in a process of its own.
+
+    Whatever goes wrong is the result's fault: the other measurements are not lost.
+    """
+    try:
+        frames = draw_frames(*size)
+        free = _count_free(spec)
+        start = time.perf_counter()
+        with open_subject(spec, bundle, checkpoint) as subject:
+            seconds = time.perf_counter() - start
+            timing = measure(subject, frames, repeats=repeats, samples=samples, budget=budget)
+            left = _count_free(spec)
+            memory = None if free is None or left is None else free - left
+            score = subject.score(frames[0])
+    except Exception as error:  # noqa: BLE001  three libraries' exceptions have no other common base
+        return Result(spec, size, fault=" ".join(str(error).split()) or type(error).__name__)
+    return Result(spec, size, timing, score, memory, seconds)
+
+
+def _count_free(spec: Spec) -> int | None:
+    """Free bytes of the device; the first call makes CUDA's context, which is not counted that way."""
+    if spec.device != "cuda":
+        return None
+    if spec.engine == PYTORCH:
+        import torch
+
+        return int(torch.cuda.mem_get_info()[0])
+    try:
+        return Cuda().free_memory()
+    except EngineError:  # ONNX Runtime runs without cuda-bindings
+        return None
+
+
+def measure_apart(spec: Spec, size: tuple[int, int], *rest: object) -> Result:
+    """`measure_spec` in a new process."""
+    try:
+        return run_apart(measure_spec, spec, size, *rest)
+    except EngineError as error:
+        return Result(spec, size, fault=str(error))
+
+
+def measure_all(
+    specs: Sequence[Spec],
+    sizes: Sequence[tuple[int, int]],
+    bundle: str,
+    checkpoint: Path | None,
+    *,
+    repeats: int,
+    samples: int,
+    budget: float,
+) -> list[Result]:
+    """Measure every spec at every size it takes, one after the other, with progress on stderr."""
+    jobs = [(spec, size) for size in sizes for spec in specs if spec.takes in (None, size)]
+    return [
+        measure_apart(spec, size, bundle, checkpoint, repeats, samples, budget)
+        for spec, size in track(jobs, "measuring")
+    ]
+
+
+def main(
+    bundle: BundleOption,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="What the bundle was made from, OpenAI's layout: also measure it in eager PyTorch.",
+            metavar="FILE",
+        ),
+    ] = None,
+    sizes: Annotated[
+        str, typer.Option(help="Frame sizes, height x width.", metavar="HxW,...")
+    ] = "720x1280,1080x1920,2160x3840",
+    repeats: Annotated[int, typer.Option(help="Runs of each measurement.", min=1)] = 5,
+    samples: Annotated[int, typer.Option(help="Frames in a run, at most.", min=3)] = 200,
+    budget: Annotated[
+        float, typer.Option(help="Seconds that a run may take; slow engines get fewer frames.")
+    ] = 20.0,
+    cpu: Annotated[
+        bool, typer.Option("--cpu", help="Also ONNX Runtime on the CPU, as a floor.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Also write all figures, as JSON.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Measure a bundle on this machine's NVIDIA GPU."""
+    chosen = parse_sizes(sizes)
+    if output is not None and not output.absolute().parent.is_dir():
+        raise UsageError(f"{output.parent}: no such directory to write {output.name} to")
+    driver = find_driver()
+    if driver is None:
+        raise EngineError(
+            "no NVIDIA driver or GPU on this machine, so there is nothing to measure; run it on one "
+            "that has (maclip doctor shows what is found)"
+        )
+    opened = open_bundle(bundle)
+    specs, notes = find_specs(opened, checkpoint, cpu=cpu)
+    if not specs:
+        raise EngineError(f"{opened.path}: nothing can run here: {'; '.join(notes)}")
+    results = measure_all(
+        specs, chosen, str(opened.path), checkpoint, repeats=repeats, samples=samples, budget=budget
+    )
+    settings = describe_run(opened, repeats=repeats, samples=samples, budget_seconds=budget)
+    machine = describe_gpu_machine(driver)
+    if output is not None:
+        write_results(output, machine, results, settings, notes)
+    print(format_report(machine, results, settings, notes), end="")
+    if not any(result.timing for result in results):
+        raise EngineError("nothing could be measured; the reasons are in the report")
+
+
+if __name__ == "__main__":
+    run_script(main)
