@@ -132,8 +132,8 @@ def main(
         + format_agreements(found)
         + "\n"
         + format_jitters(films)
-        + "\nFrames until the score is within 0.02 of the exact one, and stays so until the next "
-        + "event; of all streams the slowest:\n\n"
+        + "\nFrames from a sudden event until no score is off by more than 0.02, up to the next event; "
+        + "of all streams the slowest:\n\n"
         + format_recoveries(found, films[0].camera.events)
         + f"\nA frame's cells take {cost[0]:.1f} ms, its turns {cost[1]:.1f} ms.\n"
     )

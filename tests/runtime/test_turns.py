@@ -47,9 +47,11 @@ def other_scene() -> Frame:
 def film(scene: Frame, frames: int, noise: float = 2, seed: int = 0) -> Iterator[Frame]:
     """A still scene under sensor noise."""
     rng = np.random.default_rng(seed)
+    field = np.rint(rng.normal(0, noise, (HEIGHT + 32, WIDTH + 32, 3))).astype(np.int16)
     for _ in range(frames):
-        noisy = scene + rng.normal(0, noise, scene.shape)
-        yield np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+        top, left = rng.integers(0, 32, 2)
+        noisy = scene + field[top : top + HEIGHT, left : left + WIDTH]
+        yield np.clip(noisy, 0, 255).astype(np.uint8)
 
 
 def blur(frame: Frame, radius: float) -> Frame:
