@@ -13,6 +13,7 @@ from maclip_runtime.cli.build import build
 from maclip_runtime.cli.doctor import doctor
 from maclip_runtime.cli.inspect import inspect
 from maclip_runtime.cli.score import score
+from maclip_runtime.cli.watch import watch
 from maclip_runtime.version import __version__
 
 
@@ -49,6 +50,6 @@ def build_app() -> typer.Typer:
     # maclip_export imports this package, so this package finds it by its registration instead.
     for entry in sorted(entry_points(group="maclip.commands"), key=lambda entry: entry.name):
         app.command(entry.name)(entry.load())
-    for command in (build, score, bench, inspect, doctor):
+    for command in (build, score, watch, bench, inspect, doctor):
         app.command()(command)
     return app

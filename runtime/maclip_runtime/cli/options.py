@@ -13,6 +13,16 @@ from maclip_runtime.vocabulary import EngineChoice, Precision, Preset, ViewMode
 BundleArgument = Annotated[
     str, typer.Argument(metavar="BUNDLE", help="The bundle directory, or `demo`.")
 ]
+BundleOption = Annotated[
+    str | None,
+    typer.Option(
+        "--bundle",
+        envvar="MACLIP_BUNDLE",
+        help="The bundle directory, or `demo` for the small encoder in the package, which is the "
+        "default.",
+        metavar="DIR|demo",
+    ),
+]
 EngineOption = Annotated[
     EngineChoice, typer.Option("--engine", help="What runs the encoder; auto: the first that can.")
 ]

@@ -12,9 +12,9 @@ from typing import Annotated, TextIO, cast
 import typer
 from PIL import Image
 
-from maclip_runtime.bundle.bundle import DEMO_NAME
-from maclip_runtime.cli.console import show_progress, tell
+from maclip_runtime.cli.console import choose_bundle, show_progress, tell
 from maclip_runtime.cli.options import (
+    BundleOption,
     DeviceOption,
     EngineOption,
     PrecisionOption,
@@ -36,15 +36,7 @@ def score(
         list[str],
         typer.Argument(metavar="PATH...", help="Pictures, directories, or quoted globs."),
     ],
-    bundle: Annotated[
-        str | None,
-        typer.Option(
-            envvar="MACLIP_BUNDLE",
-            help="The bundle directory, or `demo` for the small encoder in the package, which is the "
-            "default.",
-            metavar="DIR|demo",
-        ),
-    ] = None,
+    bundle: BundleOption = None,
     engine: EngineOption = "auto",
     device: DeviceOption = None,
     precision: PrecisionOption = "auto",
@@ -73,14 +65,8 @@ def score(
         raise UsageError(f"{output.parent}: no such directory to write {output.name} to")
     # The library has its own limit on a picture's size, and says so in an error.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-    if bundle is None:
-        tell(
-            "no --bundle: scoring with the demo encoder, which is not CLIP; for CLIP's weights run "
-            "maclip export --model RN50 --pretrained openai --output rn50.maclip"
-        )
-        bundle = DEMO_NAME
     scorer = Scorer(
-        bundle,
+        choose_bundle(bundle),
         engine=engine,
         device=device,
         preset=preset,
