@@ -84,7 +84,7 @@ def test_the_same_readings_give_the_same_events():
 
 
 def test_a_reading_that_is_mostly_stale_says_nothing():
-    stale = {index: 0.2 for index in range(10, 40)}
+    stale = dict.fromkeys(range(10, 40), 0.2)
     assert happen(AlertRules(below=0.5, after=0), [0.7] * 10 + [0.3] * 30, fresh=stale) == []
 
 
@@ -105,7 +105,7 @@ def test_a_cut_to_a_worse_scene_is_no_drop():
 
 
 def test_a_covered_lens_is_a_drop_though_it_looks_like_a_scene():
-    detail = {index: 1.0 for index in range(100, 150)}
+    detail = dict.fromkeys(range(100, 150), 1.0)
     scores = [0.7] * 100 + [0.4] * 50 + [0.7] * 50
     assert happen(DROP, scores, scenes=[100, 150], detail=detail) == [
         ("scene", 10.0), ("alert", 11.0), ("scene", 15.0), ("recovered", 16.0),
@@ -113,7 +113,7 @@ def test_a_covered_lens_is_a_drop_though_it_looks_like_a_scene():
 
 
 def test_a_lens_that_is_covered_in_three_steps_is_a_drop():
-    detail = {100: 7.0, 101: 4.0, **{index: 1.0 for index in range(102, 200)}}
+    detail = {100: 7.0, 101: 4.0, **dict.fromkeys(range(102, 200), 1.0)}
     scores = [0.7] * 100 + [0.6, 0.5] + [0.4] * 98
     found = happen(DROP, scores, scenes=[100, 101, 102], detail=detail)
     assert [name for name, _ in found] == ["scene", "scene", "scene", "alert"]
