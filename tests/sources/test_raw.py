@@ -165,7 +165,7 @@ def test_a_format_that_cannot_be_is_refused(settings, says):
 
 
 def test_a_size_is_asked_for():
-    with pytest.raises(UsageError, match="--size"):
+    with pytest.raises(UsageError, match="size="):
         open_source("-")
 
 
