@@ -12,7 +12,7 @@ import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import open_clip
 import safetensors
@@ -23,11 +23,12 @@ from torch import Tensor
 
 from maclip_export.encoders import describe_activation
 from maclip_export.errors import CheckpointError
+from maclip_export.vocabulary import Activation
 from maclip_runtime.bundle.bundle import hash_file
 from maclip_runtime.bundle.manifest import Architecture, Weights
+from maclip_runtime.errors import Remedy
 from maclip_runtime.method.geometry import CLIP_MEAN, CLIP_STD, ViewGeometry
 
-Activation = Literal["auto", "quick-gelu", "gelu"]
 StateDict = dict[str, Tensor]
 
 # Entries of OpenAI's archives that are settings, not weights. open_clip's own checkpoints lack them.
@@ -201,8 +202,8 @@ def _settle_activation(
     if f"{name}-quickgelu" not in open_clip.list_models():
         return False
     raise CheckpointError(
-        f"{path}: cannot tell whether these {name} weights want QuickGELU (OpenAI's do); "
-        "say --activation quick-gelu or --activation gelu"
+        f"{path}: cannot tell whether these {name} weights want QuickGELU (OpenAI's do)",
+        Remedy("say which: {activation}, or gelu", settings={"activation": "quick-gelu"}),
     )
 
 
@@ -211,8 +212,11 @@ def _download(name: str, tag: str, config: dict[str, Any]) -> Path:
         return Path(open_clip.download_pretrained(config))
     except Exception as error:  # noqa: BLE001  the hub client's, urllib's and open_clip's own have no common base
         raise CheckpointError(
-            f"{name} {tag}: the weights could not be downloaded ({_first_line(error)}); "
-            "download them elsewhere and give the file: --pretrained FILE or --checkpoint FILE"
+            f"{name} {tag}: the weights could not be downloaded ({_first_line(error)})",
+            Remedy(
+                "download them elsewhere and give the file with {pretrained} or {checkpoint}",
+                settings={"pretrained": None, "checkpoint": None},
+            ),
         ) from None
 
 

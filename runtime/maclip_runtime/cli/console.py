@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from maclip_runtime.bundle.bundle import DEMO_NAME
 from maclip_runtime.cli.options import show_option
 from maclip_runtime.errors import MaclipError
 
@@ -18,17 +17,6 @@ def tell(message: str | MaclipError) -> None:
     """Print a message, or an error with its remedy in this command line's options, as one line."""
     text = message.render(show_option) if isinstance(message, MaclipError) else message
     print(f"maclip: {text}", file=sys.stderr, flush=True)  # noqa: T201
-
-
-def choose_bundle(given: str | None) -> str:
-    """The bundle that was given, or the demo, about which something is to be said."""
-    if given is not None:
-        return given
-    tell(
-        "no --bundle: scoring with the demo encoder, which is not CLIP; for CLIP's weights run "
-        "maclip export --model RN50 --pretrained openai --output rn50.maclip"
-    )
-    return DEMO_NAME
 
 
 @contextmanager

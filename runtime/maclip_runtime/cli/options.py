@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -10,8 +11,9 @@ import typer
 from maclip_runtime.errors import UsageError
 from maclip_runtime.vocabulary import EngineChoice, Precision, Preset, ViewMode
 
-BundleArgument = Annotated[
-    str, typer.Argument(metavar="BUNDLE", help="The bundle directory, or `demo`.")
+PathsArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="PATH...", help="Pictures, directories, or quoted globs."),
 ]
 BundleOption = Annotated[
     str | None,
@@ -22,6 +24,27 @@ BundleOption = Annotated[
         "default.",
         metavar="DIR|demo",
     ),
+]
+RecursiveOption = Annotated[
+    bool, typer.Option("--recursive", "-r", help="Also look into directories' directories.")
+]
+ExifOption = Annotated[
+    bool, typer.Option("--exif-orientation", help="Turn pictures as their EXIF tag says.")
+]
+MinScoreOption = Annotated[
+    float | None,
+    typer.Option("--min-score", help="Exit status 3 if a score is below this.", metavar="SCORE"),
+]
+GateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--gate",
+        help="Exit status 3 if a picture does not pass this gate, a file of `maclip gate`.",
+        metavar="FILE",
+    ),
+]
+BundleArgument = Annotated[
+    str, typer.Argument(metavar="BUNDLE", help="The bundle directory, or `demo`.")
 ]
 EngineOption = Annotated[
     EngineChoice, typer.Option("--engine", help="What runs the encoder; auto: the first that can.")

@@ -11,21 +11,20 @@ from typing import Annotated, Literal, cast
 
 import typer
 
-from maclip_runtime.cli.console import choose_bundle, tell
+from maclip_runtime.cli.console import tell
 from maclip_runtime.cli.options import (
     BundleOption,
     DeviceOption,
     EngineOption,
     PrecisionOption,
     ThreadsOption,
-    parse_precision,
     parse_size,
 )
+from maclip_runtime.cli.scoring import check_folder, open_scorer
 from maclip_runtime.cli.watch_loop import open_lines, run_watcher
 from maclip_runtime.errors import UsageError
 from maclip_runtime.results.metrics import Metrics
 from maclip_runtime.results.watch_lines import LineFormat, write_lines
-from maclip_runtime.scorer import Scorer
 from maclip_runtime.sources.raw import RawFormat
 from maclip_runtime.stream.events import AlertRules
 from maclip_runtime.stream.status import Observation
@@ -149,8 +148,8 @@ def watch(
     status: 0 all scored, or a camera's user ended it; 1 a source failed; 2 wrong usage or an unusable
     bundle; 3 alerts, with --fail-on-alert; 130 or 143 interrupted while reading files.
     """
-    if output is not None and not output.absolute().parent.is_dir():
-        raise UsageError(f"{output.parent}: no such directory to write {output.name} to")
+    if output is not None:
+        check_folder(output)
     address = None if metrics is None else _parse_address(metrics)
     open_watcher = partial(
         Watcher,
@@ -164,13 +163,7 @@ def watch(
         raw_format=_parse_raw_format(sources, size, pixel_format, stride, matrix, range_),
     )
     line_format, table = _choose_format(format, output)
-    scorer = Scorer(
-        choose_bundle(bundle),
-        engine=engine,
-        device=device,
-        precision=parse_precision(precision),
-        threads=threads,
-    )
+    scorer = open_scorer(bundle, engine=engine, device=device, precision=precision, threads=threads)
     with scorer, open_watcher(scorer) as watcher, ExitStack() as stack:
         attributes = [pair.name for pair in scorer.bundle.manifest.prompts]
         takers: list[Callable[[Observation], None]] = []
