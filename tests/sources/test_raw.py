@@ -12,10 +12,10 @@ import av
 import numpy as np
 import pytest
 from colour_formula import convert_exactly
-from footage import read_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from footage import read_all
 from maclip_runtime.errors import UsageError
 from maclip_runtime.sources.raw import RawFormat, RawSource
 from maclip_runtime.sources.select import open_source
