@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, cast
@@ -16,12 +17,14 @@ from maclip_runtime.cli.options import (
     BundleOption,
     DeviceOption,
     EngineOption,
+    GateOption,
     PrecisionOption,
     ThreadsOption,
     parse_size,
 )
+from maclip_runtime.cli.requirement import open_requirement
 from maclip_runtime.cli.scoring import check_folder, open_scorer
-from maclip_runtime.cli.watch_loop import open_lines, run_watcher
+from maclip_runtime.cli.watch_loop import open_lines, open_report, run_watcher
 from maclip_runtime.errors import UsageError
 from maclip_runtime.results.metrics import Metrics
 from maclip_runtime.results.watch_lines import LineFormat, write_lines
@@ -115,6 +118,14 @@ def watch(
         str | None,
         typer.Option(metavar="HOST:PORT", help="Serve Prometheus metrics at this address."),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html",
+            help="Write a page at the end: the score over time, events, and the worst frames.",
+        ),
+    ] = None,
+    gate: GateOption = None,
     alert_below: Annotated[
         float | None,
         typer.Option(metavar="S", help="Alert when the score is below S.", rich_help_panel=_ALERTS),
@@ -148,14 +159,13 @@ def watch(
     status: 0 all scored, or a camera's user ended it; 1 a source failed; 2 wrong usage or an unusable
     bundle; 3 alerts, with --fail-on-alert; 130 or 143 interrupted while reading files.
     """
-    if output is not None:
-        check_folder(output)
+    for path in filter(None, (output, report)):
+        check_folder(path)
     address = None if metrics is None else _parse_address(metrics)
     open_watcher = partial(
         Watcher,
         sources=sources,
         views_per_frame=_parse_views(views_per_frame),
-        alerts=_parse_rules(alert_below, alert_after, alert_drop),
         live=live,
         every=every,
         rate=_parse_rate("--fps", fps),
@@ -164,7 +174,11 @@ def watch(
     )
     line_format, table = _choose_format(format, output)
     scorer = open_scorer(bundle, engine=engine, device=device, precision=precision, threads=threads)
-    with scorer, open_watcher(scorer) as watcher, ExitStack() as stack:
+    rules = _parse_rules(alert_below, alert_after, alert_drop, gate)
+    required = open_requirement(scorer, alert_below, gate)
+    if gate is not None and required is not None:
+        rules = replace(rules, below=required.threshold, quantity=required.quantity)
+    with scorer, open_watcher(scorer, alerts=rules) as watcher, ExitStack() as stack:
         attributes = [pair.name for pair in scorer.bundle.manifest.prompts]
         takers: list[Callable[[Observation], None]] = []
         if line_format is not None:
@@ -176,6 +190,9 @@ def watch(
             host, port = stack.enter_context(served.serve(*address))
             tell(f"metrics at http://{host}:{port}/metrics")
             takers.append(served.note)
+        page = None if report is None else open_report(scorer)
+        if page is not None:
+            takers.append(page.note)
         if table:
             from maclip_runtime.results.live_table import show_table
 
@@ -186,6 +203,8 @@ def watch(
         status = run_watcher(watcher, takers)
     for each in watcher.statuses:
         tell(each.summarise())
+    if page is not None and report is not None:
+        page.write(report)
     if not status and fail_on_alert and any(each.events["alert"] for each in watcher.statuses):
         status = 3
     raise typer.Exit(status)
@@ -229,11 +248,13 @@ def _parse_rate(option: str, rate: float | None) -> float | None:
     return rate
 
 
-def _parse_rules(below: float | None, after: float | None, drop: float | None) -> AlertRules:
+def _parse_rules(
+    below: float | None, after: float | None, drop: float | None, gate: Path | None
+) -> AlertRules:
     if after is None:
         return AlertRules(below=below, drop=drop)
-    if below is None:
-        raise UsageError("--alert-after is of no use without --alert-below")
+    if below is None and gate is None:
+        raise UsageError("--alert-after is of no use without --alert-below or --gate")
     return AlertRules(below=below, after=after, drop=drop)
 
 

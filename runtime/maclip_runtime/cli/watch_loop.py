@@ -9,12 +9,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from maclip_runtime.cli.console import tell
+from maclip_runtime.cli.scoring import describe_settings
 from maclip_runtime.errors import MaclipError, UsageError
+from maclip_runtime.results.record import to_watch_record
+from maclip_runtime.scorer import Scorer
 from maclip_runtime.stream.status import Observation
 from maclip_runtime.stream.watcher import Remark, Watcher
+
+if TYPE_CHECKING:
+    from maclip_runtime.report.stream import StreamReport
 
 
 def run_watcher(watcher: Watcher, takers: Sequence[Callable[[Observation], None]]) -> int:
@@ -75,6 +81,29 @@ def open_lines(output: Path | None) -> Iterator[TextIO]:
     finally:
         with suppress(OSError):  # a full disk, which was said; closing tries once more
             stream.close()
+
+
+class ReportTaker:
+    """Collects what is seen for the report of streams."""
+
+    def __init__(self, report: StreamReport) -> None:
+        self._report = report
+
+    def note(self, seen: Observation) -> None:
+        """Take in an observation; one before a source's first frame has no place in time."""
+        if seen.time is not None:
+            self._report.add(to_watch_record(seen), seen.pixels)
+
+    def write(self, path: Path) -> None:
+        """Write the page."""
+        self._report.write(path)
+
+
+def open_report(scorer: Scorer) -> ReportTaker:
+    """The report of streams, empty; UsageError where its library is missing."""
+    from maclip_runtime.report.stream import StreamReport
+
+    return ReportTaker(StreamReport(describe_settings(scorer)))
 
 
 def _discard_stdout() -> None:

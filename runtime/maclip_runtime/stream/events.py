@@ -47,12 +47,14 @@ class Event:
 class AlertRules:
     """When to alert: `below` this score for `after` seconds, or after a sudden `drop` of this much.
 
-    None: never. Raises UsageError for what cannot be.
+    None: never. quantity: what is below, one of a reading's `quantities`; a drop is the score's. Raises
+    UsageError for what cannot be.
     """
 
     below: float | None = None
     after: float = 2.0
     drop: float | None = None
+    quantity: str = "score"
 
     def __post_init__(self) -> None:
         if self.below is not None and not math.isfinite(self.below):
@@ -68,7 +70,9 @@ class Events:
 
     def __init__(self, rules: AlertRules) -> None:
         self.alert = False
-        self._below = None if rules.below is None else _Below(rules.below, rules.after)
+        self._below = (
+            None if rules.below is None else _Below(rules.below, rules.after, rules.quantity)
+        )
         self._drop = None if rules.drop is None else _Drop(rules.drop)
         self._begun = False
 
@@ -120,10 +124,10 @@ class _Held:
 
 
 class _Below:
-    """The score is below a threshold for some seconds."""
+    """A quantity is below a threshold for some seconds."""
 
-    def __init__(self, threshold: float, seconds: float) -> None:
-        self._threshold = threshold
+    def __init__(self, threshold: float, seconds: float, quantity: str) -> None:
+        self._threshold, self._quantity = threshold, quantity
         self.held = _Held(seconds)
         self._reason = ""
 
@@ -131,14 +135,15 @@ class _Below:
         """Why there is an alert, empty if there is none."""
         if reading.fresh < _ENOUGH_FRESH:
             return self._reason
+        value = reading.quantities[self._quantity]
         if self._reason:
-            ends = reading.score >= self._threshold + MARGIN
+            ends = value >= self._threshold + MARGIN
             if self.held.update(ends, reading.time):
                 self._reason = ""
                 self.held.end()
-        elif self.held.update(reading.score < self._threshold, reading.time):
+        elif self.held.update(value < self._threshold, reading.time):
             lasting = f" for {self.held.seconds:g} s" if self.held.seconds else ""
-            self._reason = f"score {reading.score:.3f}, below {self._threshold:g}{lasting}"
+            self._reason = f"{self._quantity} {value:.3f}, below {self._threshold:g}{lasting}"
             self.held.end()
         return self._reason
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from maclip_runtime.errors import MaclipError
+from maclip_runtime.method.pixels import Frame
 from maclip_runtime.stream.events import Event
 from maclip_runtime.stream.stream import Reading
 from maclip_runtime.vocabulary import EventName
@@ -23,6 +24,7 @@ class Observation:
     `frame` and `time` (seconds) are the source's own, None where there was no frame yet. `reading` is
     None where an event comes without a frame, or is the second one at its frame. `dropped`: frames
     of the source left out so far. `latency`: seconds from the frame's arrival to its reading.
+    `pixels`: the frame itself, where there is a reading.
     """
 
     source: str
@@ -32,6 +34,7 @@ class Observation:
     event: Event | None
     dropped: int
     latency: float | None
+    pixels: Frame | None = field(default=None, repr=False, compare=False)
 
 
 class SourceStatus:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from maclip_runtime.errors import UsageError
 from maclip_runtime.method.head import Cues
 from maclip_runtime.method.pixels import Floats, Frame
+from maclip_runtime.results.score import QUANTITIES
 from maclip_runtime.scorer import Scorer
 from maclip_runtime.stream.budget import ViewBudget
 from maclip_runtime.stream.turns import Turns
@@ -48,6 +49,12 @@ class Reading:
     height: int
     enlarged: bool
     cues: Cues
+
+    @property
+    def quantities(self) -> dict[str, float]:
+        """What alerts and gates go by: the score, both cues and the attributes, by name."""
+        own: dict[str, float] = {name: getattr(self, name) for name in QUANTITIES}
+        return {**own, **self.attributes, **own}
 
 
 class Stream:

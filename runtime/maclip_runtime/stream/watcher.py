@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from maclip_runtime.errors import FrameError, MaclipError, PictureError, UsageError
+from maclip_runtime.method.pixels import Frame
 from maclip_runtime.scorer import Scorer
 from maclip_runtime.sources.raw import RawFormat
 from maclip_runtime.sources.reader import SourceReader, read_in_turns, read_source
@@ -175,7 +176,7 @@ class _Watched:
         latency = time.monotonic() - frame.arrived
         events = [*self._back, *self._events.read(reading)]
         self._back = []
-        yield self._observe(reading, events[0] if events else None, latency)
+        yield self._observe(reading, events[0] if events else None, latency, frame.pixels)
         for event in events[1:]:
             yield self._observe(None, event, None)
         for event in events:
@@ -194,7 +195,11 @@ class _Watched:
         return Remark(self._reader.name, f"{event.name}{at}: {event.reason}")
 
     def _observe(
-        self, reading: Reading | None, event: Event | None, latency: float | None
+        self,
+        reading: Reading | None,
+        event: Event | None,
+        latency: float | None,
+        pixels: Frame | None = None,
     ) -> Observation:
         frame, when = self._at or (None, None)
         seen = Observation(
@@ -205,6 +210,7 @@ class _Watched:
             event=event,
             dropped=self._reader.dropped,
             latency=latency,
+            pixels=pixels,
         )
         self.status.note(seen)
         return seen
