@@ -10,7 +10,7 @@ SYSTEM := .venv-system
 BUNDLES := .test-bundles
 HEADERS := .onnxruntime-headers
 
-.PHONY: help demo test test-gstreamer lint format bench-accuracy demo-figures clean
+.PHONY: help demo test test-gstreamer lint format bench-accuracy demo-figures soak clean
 
 help:
 	@echo "make demo     install the runtime alone and score the sample photographs, degraded and not"
@@ -19,6 +19,7 @@ help:
 	@echo "make format   let ruff rewrite what it can"
 	@echo "make bench-accuracy   distortion ladders of the demo encoder: docs/accuracy"
 	@echo "make demo-figures     the demo encoder's figures and plots: docs/demo-encoder"
+	@echo "make soak     an hour of a simulated stream: does memory stay flat"
 	@echo "make clean    remove environments and test bundles"
 
 # Only the runtime, no torch.
@@ -88,6 +89,10 @@ bench-accuracy: $(DEV)/.installed
 demo-figures: $(DEV)/.installed
 	$(DEV)/bin/python -m pip install --quiet --editable ".[demo]"
 	$(DEV)/bin/python demo/evaluate.py
+
+# Half an hour and more on two cores, so not part of the tests.
+soak: $(DEV)/.installed
+	$(DEV)/bin/python -m benchmarks.speed.soak
 
 clean:
 	rm -rf $(HEADERS) $(DEV) $(OLDEST) $(DEMO) $(SYSTEM) $(BUNDLES)

@@ -209,7 +209,9 @@ class SourceReader:
                     first_time = max(item.arrived - self._first_arrival, self._last_time)
                 self._arrive()
             if newest_only and not source.live:
-                self._closed.wait(max(0.0, started + item.time - time.monotonic()))
+                shown = started + item.time
+                self._closed.wait(max(0.0, shown - time.monotonic()))
+                item = replace(item, arrived=max(item.arrived, shown))
             index = first_index + item.index
             self._next_index = index + 1
             self._last_time = first_time + item.time
@@ -257,12 +259,13 @@ def read_source(
     raw_format: RawFormat | None = None,
     sampling: Sampling = ALL_FRAMES,
     changed: threading.Condition | None = None,
+    opener: Callable[..., Source] = open_source,
 ) -> SourceReader:
     """Start reading a SOURCE, as `open_source` takes it; that it cannot be opened is in its `Ended`."""
     if live is None and is_camera(source):
         live = True  # known before it is open, which a camera may not be for long
     connect = partial(
-        open_source, source, frame_rate=frame_rate, raw_format=raw_format, sampling=sampling
+        opener, source, frame_rate=frame_rate, raw_format=raw_format, sampling=sampling
     )
     return SourceReader(hide_password(source), connect, live=live, changed=changed)
 
