@@ -10,7 +10,7 @@ SYSTEM := .venv-system
 BUNDLES := .test-bundles
 HEADERS := .onnxruntime-headers
 
-.PHONY: help demo test test-gstreamer lint format bench-accuracy demo-figures clean
+.PHONY: help demo test test-gstreamer lint format bench-accuracy demo-figures soak clean
 
 help:
 	@echo "make demo     install the runtime alone and score the sample photographs, degraded and not"
@@ -18,6 +18,7 @@ help:
 	@echo "make lint     only ruff and mypy"
 	@echo "make format   let ruff rewrite what it can"
 	@echo "make bench-accuracy   distortion ladders of the demo encoder: docs/accuracy"
+	@echo "make soak     an hour of simulated stream: memory, threads and open files stay"
 	@echo "make demo-figures     the demo encoder's figures and plots: docs/demo-encoder"
 	@echo "make clean    remove environments and test bundles"
 
@@ -84,6 +85,9 @@ format: $(DEV)/.installed
 bench-accuracy: $(DEV)/.installed
 	$(DEV)/bin/python -m benchmarks.accuracy.distortions --bundle demo --output docs/accuracy \
 		--seen gaussian_blur,gaussian_noise,jpeg,downscale,overexposure,underexposure,low_contrast,pixelation,colour_quantisation,oversharpening
+
+soak: $(DEV)/.installed
+	$(DEV)/bin/python -m benchmarks.speed.keeping_up soak
 
 demo-figures: $(DEV)/.installed
 	$(DEV)/bin/python -m pip install --quiet --editable ".[demo]"
