@@ -82,7 +82,9 @@ def build_plan(
     """
     target = _find_target(library, options)
     trt = import_library(library)
-    data = _compile(trt, library, bundle.locate(graph), graph.precision, options, progress)
+    data = _compile(
+        trt, library, bundle.read(graph), graph.path, graph.precision, options, progress
+    )
     capabilities = tuple(options.compute_capabilities) or (
         (target.compute_capability,) if target else ()
     )
@@ -134,7 +136,8 @@ def _find_target(library: PlanLibrary, options: PlanOptions) -> Gpu | None:
 def _compile(
     trt: ModuleType,
     library: PlanLibrary,
-    graph: Path,
+    graph: bytes,
+    name: str,
     precision: Precision | None,
     options: PlanOptions,
     progress: Progress,
@@ -144,14 +147,14 @@ def _compile(
     flag = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     network = builder.create_network(flag)
     parser = trt.OnnxParser(network, logger)
-    if not parser.parse_from_file(str(graph)):
+    if not parser.parse(graph):
         errors = [parser.get_error(index).desc() for index in range(parser.num_errors)]
         reason = " ".join(" ".join(errors).split())
-        raise EngineError(f"{graph}: {library} cannot read this graph: {reason}")
+        raise EngineError(f"{name}: {library} cannot read this graph: {reason}")
     config = builder.create_builder_config()
     if precision == "fp32":  # TF32, on by default, keeps ten bits of a product's factors
         config.clear_flag(trt.BuilderFlag.TF32)
-    _add_profile(builder, network, config, options.profile, graph)
+    _add_profile(builder, network, config, options.profile, name)
     if options.workspace is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace)
     monitor = _make_monitor(trt, progress)
@@ -166,7 +169,7 @@ def _compile(
     if plan is None:
         larger = Remedy("try a larger {workspace}", settings={"workspace": None})
         raise EngineError(
-            f"{graph}: {library} built no plan: {logger.reason}",
+            f"{name}: {library} built no plan: {logger.reason}",
             larger if options.workspace is not None else "",
         )
     if options.timing_cache is not None:
@@ -201,7 +204,7 @@ def _members(enumeration: Any) -> list[tuple[str, Any]]:
     return list(enumeration.__members__.items())
 
 
-def _add_profile(builder: Any, network: Any, config: Any, wanted: Profile, graph: Path) -> None:
+def _add_profile(builder: Any, network: Any, config: Any, wanted: Profile, name: str) -> None:
     """One optimization profile for the network's dynamic inputs."""
     profile = builder.create_optimization_profile()
     dynamic = False
@@ -212,7 +215,7 @@ def _add_profile(builder: Any, network: Any, config: Any, wanted: Profile, graph
             profile.set_shape(tensor.name, *wanted[tensor.name])
     if dynamic and config.add_optimization_profile(profile) < 0:
         raise UsageError(
-            f"{graph.name}: shapes {dict(wanted)} are not in order; smallest <= best <= largest"
+            f"{name}: shapes {dict(wanted)} are not in order; smallest <= best <= largest"
         )
 
 
