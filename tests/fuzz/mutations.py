@@ -83,7 +83,8 @@ def mutate_manifest(draw: Callable[..., Any]) -> bytes:
             other, place = draw(st.sampled_from(places))
             holder[key] = copy.deepcopy(other[place]) if _holds(other, place) else None
         else:
-            holder[key] = draw(st.sampled_from(_VALUES) | st.integers() | st.floats())
+            value = draw(st.sampled_from(_VALUES) | st.integers() | st.floats())
+            holder[key] = copy.deepcopy(value)  # the next change may be to the inside of it
         if not list(_list_places(manifest)):
             break
     text = json.dumps(manifest).encode()
