@@ -8,13 +8,15 @@ OLDEST := .venv-oldest
 DEMO := .venv-demo
 SYSTEM := .venv-system
 BUNDLES := .test-bundles
+MINUTES ?= 60
 HEADERS := .onnxruntime-headers
 
-.PHONY: help demo test test-gstreamer lint format bench-accuracy demo-figures soak clean
+.PHONY: help demo test test-gstreamer lint format bench-accuracy demo-figures soak clean fuzz
 
 help:
 	@echo "make demo     install the runtime alone and score the sample photographs, degraded and not"
 	@echo "make test     run everything: lint, types, tests, and the runtime on its oldest versions"
+	@echo "make fuzz MINUTES=60   attack every boundary for that long (tests/fuzz)"
 	@echo "make lint     only ruff and mypy"
 	@echo "make format   let ruff rewrite what it can"
 	@echo "make bench-accuracy   distortion ladders of the demo encoder: docs/accuracy"
@@ -72,6 +74,9 @@ test-gstreamer:
 	else \
 		echo "skipped: the tests of GStreamer pipelines need python3-gst-1.0 (tests/system_packages.sh)"; \
 	fi
+
+fuzz: $(DEV)/.installed
+	$(DEV)/bin/python tests/fuzz/run.py $(MINUTES)
 
 lint: $(DEV)/.installed
 	$(DEV)/bin/python -m ruff check .

@@ -10,6 +10,7 @@ import typer
 
 from maclip_runtime.cli.bench import bench
 from maclip_runtime.cli.build import build
+from maclip_runtime.cli.decoder_messages import log_decoder_messages
 from maclip_runtime.cli.doctor import doctor
 from maclip_runtime.cli.gate import gate
 from maclip_runtime.cli.inspect import inspect
@@ -40,6 +41,7 @@ def _callback(
     """No-reference image quality scores from CLIP bundles (MA-CLIP), on CPUs and NVIDIA GPUs."""
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    log_decoder_messages()
 
 
 def build_app() -> typer.Typer:
