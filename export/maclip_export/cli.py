@@ -54,6 +54,13 @@ def export(
     activation: Annotated[
         ActivationName, typer.Option(help="For files whose origin does not tell.")
     ] = ActivationName.auto,
+    trust_checkpoint: Annotated[
+        bool,
+        typer.Option(
+            "--trust-checkpoint",
+            help="Let torch run the code in a checkpoint that cannot be read without running it.",
+        ),
+    ] = False,
     text: Annotated[
         bool, typer.Option(help="Include the text graph, which `maclip prompts` needs.")
     ] = True,
@@ -126,11 +133,11 @@ def export(
     with _reporting() as report:
         report(f"loading {checkpoint or f'{model} {pretrained}'}")
         if checkpoint is not None:
-            loaded = load_file(checkpoint, activation.value)
+            loaded = load_file(checkpoint, activation.value, trusted=trust_checkpoint)
         else:
             assert model is not None
             assert pretrained is not None
-            loaded = load_named(model, pretrained, activation.value)
+            loaded = load_named(model, pretrained, activation.value, trusted=trust_checkpoint)
         bundle = export_bundle(
             loaded,
             output,
