@@ -8,6 +8,7 @@ OLDEST := .venv-oldest
 DEMO := .venv-demo
 SYSTEM := .venv-system
 BUNDLES := .test-bundles
+HEADERS := .onnxruntime-headers
 
 .PHONY: help demo test test-gstreamer lint format bench-accuracy demo-figures clean
 
@@ -48,16 +49,17 @@ $(SYSTEM)/.installed: pyproject.toml
 	$(SYSTEM)/bin/python -m pip install --quiet --disable-pip-version-check --editable . pytest
 	touch $@
 
-$(BUNDLES)/.made: $(DEV)/.installed tests/make_bundles.py tests/reference/make_checkpoint.py $(wildcard export/maclip_export/*.py runtime/maclip_runtime/*.py)
+$(BUNDLES)/.made: $(DEV)/.installed tests/make_bundles.py tests/reference/make_checkpoint.py $(shell find export/maclip_export runtime/maclip_runtime -name '*.py')
 	rm -rf $(BUNDLES)
 	$(DEV)/bin/python tests/make_bundles.py $(BUNDLES)
 	touch $@
 
 test: $(DEV)/.installed $(OLDEST)/.installed $(BUNDLES)/.made
 	tests/system_packages.sh
+	tests/onnxruntime_headers.sh $(HEADERS)
 	$(OLDEST)/bin/python -c "import importlib.util as u; assert not u.find_spec('torch')"
-	MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) $(OLDEST)/bin/python -m pytest tests/runtime
-	MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) $(DEV)/bin/python -m pytest tests --ignore tests/sources/test_gstreamer.py
+	MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) $(OLDEST)/bin/python -m pytest tests/runtime -m "not dev"
+	MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) ONNXRUNTIME_INCLUDE=$(CURDIR)/$(HEADERS)/usr/include $(DEV)/bin/python -m pytest tests --ignore tests/sources/test_gstreamer.py
 	$(MAKE) --no-print-directory test-gstreamer
 
 test-gstreamer:
@@ -88,4 +90,4 @@ demo-figures: $(DEV)/.installed
 	$(DEV)/bin/python demo/evaluate.py
 
 clean:
-	rm -rf $(DEV) $(OLDEST) $(DEMO) $(SYSTEM) $(BUNDLES)
+	rm -rf $(HEADERS) $(DEV) $(OLDEST) $(DEMO) $(SYSTEM) $(BUNDLES)

@@ -18,7 +18,7 @@ import matplotlib
 import numpy as np
 
 from ladders import TRAINED_KINDS
-from maclip_export.distortions import KINDS
+from maclip_export.quality.distortions import KINDS
 from maclip_export.quality.frames import limit_side
 from maclip_export.quality.ladders import Values, correlate_severity, make_ladder
 from maclip_runtime.method.pixels import Frame

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from maclip_export.distortions import distort
+from maclip_export.quality.distortions import distort
 from maclip_export.quality.frames import limit_side
 from maclip_runtime.method.geometry import ViewGeometry
 from maclip_runtime.method.pixels import Frame, resize_to_view

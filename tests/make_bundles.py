@@ -15,15 +15,16 @@ import torch
 
 from maclip_export.checkpoints import load_file
 from maclip_export.export import export_bundle
-from maclip_export.image_graphs import GraphPlan
 from maclip_export.prompts import PUBLISHED_PROMPTS
+from maclip_export.selection import GraphSelection
 from reference.make_checkpoint import ARCHS, build
 
 SEED = 1  # the one the recorded scores were made with
 
 
 def write_checkpoint(arch: str, path: Path) -> Path:
-    torch.save(build(arch, SEED), path)
+    if not path.exists():
+        torch.save(build(arch, SEED), path)
     return path
 
 
@@ -38,7 +39,7 @@ def write_bundle(arch: str, directory: Path) -> Path:
             checkpoint,
             bundle,
             PUBLISHED_PROMPTS,
-            GraphPlan(["fp32", "fp16"], sizes, sizes, sizes if arch == "rn-small" else []),
+            GraphSelection(["fp32", "fp16"], sizes, sizes, sizes if arch == "rn-small" else []),
             text_encoder=small,
         )
     return bundle

@@ -21,7 +21,7 @@ from benchmarks.accuracy.ladder_report import write_report
 from benchmarks.accuracy.ladders import load_frames, score_ladders
 from benchmarks.console import run_script
 from benchmarks.options import SAMPLES, BundleOption, EngineOption, ThreadsOption
-from maclip_export.distortions import KINDS
+from maclip_export.quality.distortions import KINDS
 from maclip_export.quality.ladders import LadderSettings
 from maclip_runtime import Scorer
 from maclip_runtime.errors import UsageError

@@ -18,9 +18,9 @@ import typer
 from benchmarks.console import run_script, track
 from benchmarks.options import BundleOption
 from benchmarks.report import format_table
-from maclip_export.calibration import compare_rankings
-from maclip_export.distortions import KINDS
+from maclip_export.quality.distortions import KINDS
 from maclip_export.quality.ladders import correlate_severity, make_ladder
+from maclip_export.quality.rankings import compare_rankings
 from maclip_runtime import Scorer, open_bundle
 from maclip_runtime.errors import UsageError
 from maclip_runtime.sources.paths import list_pictures

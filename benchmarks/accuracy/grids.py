@@ -70,7 +70,7 @@ class Grid:
 
 def collect_views(dataset: Dataset, scorer: Scorer, lambdas: Sequence[float], cache: Path) -> Views:
     """Both cues of every view of every picture that can be encoded."""
-    prompts, method = scorer.bundle.load_prompts(), scorer.bundle.manifest.method
+    prompts, method = scorer.bundle.load_scored_prompts(), scorer.bundle.manifest.method
     similarity: list[Floats] = []
     magnitude: dict[float, list[Floats]] = {value: [] for value in lambdas}
     opinions: list[float] = []

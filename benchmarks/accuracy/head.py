@@ -36,7 +36,7 @@ class BundleHead:
 def load_head(bundle: Bundle, constants: Head | None = None) -> BundleHead:
     """The head of a bundle; constants: instead of the bundle's."""
     method = bundle.manifest.method
-    return BundleHead(bundle.load_prompts(), method.logit_scale, constants or method.head)
+    return BundleHead(bundle.load_scored_prompts(), method.logit_scale, constants or method.head)
 
 
 def list_constants(head: Head) -> dict[str, float]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.accuracy.encoding import Source, encode_sources
 from benchmarks.accuracy.head import CUES, BundleHead
-from maclip_export.distortions import distort
+from maclip_export.quality.distortions import distort
 from maclip_export.quality.frames import limit_side
 from maclip_export.quality.ladders import LadderSettings, SeverityRanking, Values, rank_severities
 from maclip_runtime import PictureError, Scorer

@@ -39,4 +39,5 @@ def open_baseline(bundle: Bundle, checkpoint: Path, **options: Any) -> Published
     manifest = bundle.manifest
     method = manifest.method
     model = load_file(checkpoint).model
-    return PublishedMethod(model, manifest.prompts, method.views, method.head, **options)
+    scored = tuple(pair for pair in manifest.prompts if pair.scored)
+    return PublishedMethod(model, scored, method.views, method.head, **options)

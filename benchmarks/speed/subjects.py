@@ -104,7 +104,7 @@ class EngineSubject:
 
     def __init__(self, engine: Engine, bundle: Bundle) -> None:
         self._engine = engine
-        self._prompts = bundle.load_prompts()
+        self._prompts = bundle.load_scored_prompts()
         self._method = bundle.manifest.method
         self._stages: Mapping[str, float] = {}
 

@@ -44,7 +44,7 @@ _DTYPES = {
 
 
 class Archive:
-    """An open archive of torch. Every reading of it raises CheckpointError if it is not as torch writes it."""
+    """An open archive of torch; reading it raises CheckpointError if it is not as torch writes it."""
 
     def __init__(self, path: Path) -> None:
         self._zip = zipfile.ZipFile(path)
@@ -116,7 +116,7 @@ class Archive:
         return storage
 
     def _collect_weights(self, module: Any) -> dict[str, Tensor]:
-        """The state dict of a TorchScript module: what it and the modules in it declare, by dotted names."""
+        """The state dict of a TorchScript module: what it and its modules declare, by dotted names."""
         if not isinstance(module, Thing):
             raise CheckpointError("a TorchScript archive without a module")
         declared = cache(self._find_declared)

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import open_clip
 import safetensors
@@ -24,15 +24,14 @@ from torch import Tensor
 from maclip_export.archives import Archive
 from maclip_export.encoders import describe_activation
 from maclip_export.errors import CheckpointError
+from maclip_export.vocabulary import Activation
 from maclip_runtime.bundle.bundle import hash_file
 from maclip_runtime.bundle.manifest import Architecture, Weights
+from maclip_runtime.errors import Remedy
 from maclip_runtime.method.geometry import CLIP_MEAN, CLIP_STD, ViewGeometry
 
-Activation = Literal["auto", "quick-gelu", "gelu"]
 StateDict = dict[str, Tensor]
 T = TypeVar("T")
-
-TRUST = "--trust-checkpoint"
 
 # Entries of OpenAI's archives that are settings, not weights. open_clip's own checkpoints lack them.
 _SETTINGS = ("input_resolution", "context_length", "vocab_size")
@@ -50,11 +49,11 @@ class Checkpoint:
 
 
 def load_named(
-    name: str, pretrained: str, activation: Activation = "auto", *, trusted: bool = False
+    name: str, pretrained: str, activation: Activation = "auto", *, trust_checkpoint: bool = False
 ) -> Checkpoint:
     """A model by open_clip name, with a pretrained tag (downloaded) or a local weights file.
 
-    trusted: as for `read_state_dict`.
+    trust_checkpoint: as for `read_state_dict`.
     """
     name = name.replace("/", "-")
     config: dict[str, Any] | None = open_clip.get_model_config(name)
@@ -70,7 +69,7 @@ def load_named(
     else:
         tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none"
         raise CheckpointError(f"{pretrained}: neither a file nor a tag of {name} (it has: {tags})")
-    state_dict = read_state_dict(path, trusted=trusted)
+    state_dict = read_state_dict(path, trust_checkpoint=trust_checkpoint)
     if tag:
         config["quick_gelu"] = bool(tag.get("quick_gelu")) or pretrained == "openai"
     else:
@@ -86,13 +85,15 @@ def load_named(
     return _describe(model, name, f"tag {pretrained}" if tag else path.name, path, views)
 
 
-def load_file(path: Path, activation: Activation = "auto", *, trusted: bool = False) -> Checkpoint:
+def load_file(
+    path: Path, activation: Activation = "auto", *, trust_checkpoint: bool = False
+) -> Checkpoint:
     """A local file in OpenAI's layout, state dict or TorchScript; the architecture is in its shapes.
 
     Float32 weights are kept as they are (open_clip's builder for this layout rounds them to half).
-    trusted: as for `read_state_dict`.
+    trust_checkpoint: as for `read_state_dict`.
     """
-    state_dict = read_state_dict(path, trusted=trusted)
+    state_dict = read_state_dict(path, trust_checkpoint=trust_checkpoint)
     quick_gelu = (
         activation != "gelu"
     )  # the layout is OpenAI's, and so is the activation unless told
@@ -103,11 +104,11 @@ def load_file(path: Path, activation: Activation = "auto", *, trusted: bool = Fa
     return _describe(model, path.stem, path.name, path, ViewGeometry())
 
 
-def read_state_dict(path: Path, *, trusted: bool = False) -> StateDict:
+def read_state_dict(path: Path, *, trust_checkpoint: bool = False) -> StateDict:
     """The float32 tensors of a state dict, safetensors file or TorchScript archive.
 
-    No code in the file is run, neither pickled nor TorchScript's, unless `trusted`: then a file that
-    cannot be read without is loaded by torch, which runs whatever is in it. Raises CheckpointError for
+    No code in the file is run, neither pickled nor TorchScript's, unless `trust_checkpoint`: then a file
+    that cannot be read without is loaded by torch, which runs whatever is in it. Raises CheckpointError for
     whatever is wrong with it, and if it holds anything but tensors.
     """
     if not path.is_file():
@@ -116,7 +117,7 @@ def read_state_dict(path: Path, *, trusted: bool = False) -> StateDict:
     try:
         return _refusing(f"{path}: not readable as a checkpoint", lambda: _take_weights(read(path)))
     except CheckpointError:
-        if not trusted:
+        if not trust_checkpoint:
             raise
     return _refusing(
         f"{path}: not readable as a checkpoint, trusted as it is",
@@ -132,13 +133,16 @@ def _read_archive(path: Path) -> Any:
     if not zipfile.is_zipfile(path):
         raise CheckpointError(
             "damaged, or neither a safetensors file nor a zip archive as torch writes them since 1.6",
-            f"load it where it is trusted and save its state dict anew, or use {TRUST}",
+            Remedy("load it where it is trusted and save its state dict anew"),
         )
     with Archive(path) as archive:
         try:
             return archive.read()
         except CheckpointError as error:
-            remedy = f"if you trust where it comes from, {TRUST} lets torch run it"
+            remedy = Remedy(
+                "if you trust where it comes from, {trust_checkpoint} lets torch run it",
+                settings={"trust_checkpoint": True},
+            )
             raise CheckpointError(error.cause, remedy) from None
 
 
@@ -257,8 +261,8 @@ def _settle_activation(
     if f"{name}-quickgelu" not in open_clip.list_models():
         return False
     raise CheckpointError(
-        f"{path}: cannot tell whether these {name} weights want QuickGELU (OpenAI's do); "
-        "say --activation quick-gelu or --activation gelu"
+        f"{path}: cannot tell whether these {name} weights want QuickGELU (OpenAI's do)",
+        Remedy("say which: {activation}, or gelu", settings={"activation": "quick-gelu"}),
     )
 
 
@@ -267,8 +271,11 @@ def _download(name: str, tag: str, config: dict[str, Any]) -> Path:
         return Path(open_clip.download_pretrained(config))
     except Exception as error:  # noqa: BLE001  the hub client's, urllib's and open_clip's own have no common base
         raise CheckpointError(
-            f"{name} {tag}: the weights could not be downloaded ({_first_line(error)}); "
-            "download them elsewhere and give the file: --pretrained FILE or --checkpoint FILE"
+            f"{name} {tag}: the weights could not be downloaded ({_first_line(error)})",
+            Remedy(
+                "download them elsewhere and give the file with {pretrained} or {checkpoint}",
+                settings={"pretrained": None, "checkpoint": None},
+            ),
         ) from None
 
 

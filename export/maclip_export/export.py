@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from maclip_export.checkpoints import Checkpoint
-from maclip_export.encoders import TextEncoder
-from maclip_export.graphs import describe_graph, trace_graph
-from maclip_export.image_graphs import GraphPlan, Report, export_image_graphs
-from maclip_export.prompts import embed_prompts, tokenize
+from maclip_export.encoders.text import TextEncoder
+from maclip_export.graphs.entries import describe_graph, record_file
+from maclip_export.graphs.tracing import trace_graph
+from maclip_export.image_graphs import export_image_graphs
+from maclip_export.prompts import check_scored, embed_prompts, tokenize
+from maclip_export.selection import GraphSelection
 from maclip_export.verification import TOLERANCE, run_torch, verify_graph
+from maclip_export.vocabulary import Report
 from maclip_runtime.bundle.bundle import Bundle, open_bundle
 from maclip_runtime.bundle.manifest import BundleFile, Manifest, Method, PromptPair
 from maclip_runtime.bundle.staging import stage_bundle, write_manifest, write_prompts
@@ -26,7 +30,7 @@ def export_bundle(
     checkpoint: Checkpoint,
     destination: Path,
     prompts: tuple[PromptPair, ...],
-    plan: GraphPlan = GraphPlan(),  # noqa: B008  it is immutable
+    selection: GraphSelection = GraphSelection(),  # noqa: B008  it is immutable
     *,
     text_encoder: bool = True,
     replace_existing: bool = False,
@@ -34,12 +38,13 @@ def export_bundle(
 ) -> Bundle:
     """Write the bundle of a checkpoint to `destination`, every graph verified.
 
-    plan: the image encoder's graphs; float32 is always among them, as the one the others are held
+    selection: the image encoder's graphs; float32 is always among them, as the one the others are held
     against. text_encoder: also put the text graph in, which `maclip prompts` needs to change prompts
     later. report: called with the name of each step as it begins. Raises BundleError if the
     destination exists (and is not to be replaced), VerificationError if a graph is not right; nothing
     is left behind then.
     """
+    check_scored(prompts)
     encode_text = TextEncoder(checkpoint.model).eval()
     context_length = checkpoint.model.context_length
     method = Method(checkpoint.views, float(checkpoint.model.logit_scale), Head())
@@ -47,22 +52,21 @@ def export_bundle(
     with stage_bundle(destination, replace=replace_existing) as directory:
         report("embedding the prompts")
         embeddings = embed_prompts(prompts, run_torch(encode_text), context_length)
-        files = [write_prompts(directory, embeddings)]
+        manifest = Manifest(
+            created_by=f"maclip-edge {__version__}, torch {torch.__version__}",
+            weights=checkpoint.weights,
+            architecture=checkpoint.architecture,
+            method=method,
+            prompts=prompts,
+            files=(write_prompts(directory, embeddings),),
+        )
+        bundle = Bundle(directory, manifest)
         if text_encoder:
             tokens = tokenize(texts, context_length)
-            files.append(_export_text_encoder(directory, encode_text, tokens, report))
-        files += export_image_graphs(checkpoint, directory, embeddings, method, plan, report)
-        write_manifest(
-            directory,
-            Manifest(
-                created_by=f"maclip-edge {__version__}, torch {torch.__version__}",
-                weights=checkpoint.weights,
-                architecture=checkpoint.architecture,
-                method=method,
-                prompts=prompts,
-                files=tuple(files),
-            ),
-        )
+            entry = _export_text_encoder(directory, encode_text, tokens, report)
+            bundle = record_file(bundle, entry)
+        bundle = export_image_graphs(checkpoint, bundle, selection, report)
+        write_manifest(directory, bundle.manifest)
     return open_bundle(destination)
 
 
@@ -77,4 +81,4 @@ def _export_text_encoder(
     content = f"the bundle's prompts, N = 1 and {len(tokens)}"
     cases = [tokens[:1], tokens]
     check = verify_graph(path, run_torch(encoder), cases, TOLERANCE["fp32"], content)
-    return describe_graph(path, "text_encoder", "fp32", verification=check)
+    return replace(describe_graph(path, "text_encoder", "fp32"), verification=check)

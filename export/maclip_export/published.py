@@ -83,7 +83,8 @@ class PublishedMethod:
 
     def upload(self, frame: Frame) -> Tensor:
         """A frame `[H, W, 3]` of the host on the device, uint8."""
-        return torch.from_numpy(frame).to(self._device)
+        own = frame if frame.flags.writeable else frame.copy()  # torch wants it writable
+        return torch.from_numpy(own).to(self._device)
 
     @torch.inference_mode()
     def encode(self, frame: Tensor) -> Tensor:

@@ -1,4 +1,8 @@
-"""Graphs against what they must compute: an export is only kept if ONNX Runtime computes that."""
+"""Graphs against what they must compute: an export is only kept if ONNX Runtime computes that.
+
+The encoder's float32 graph is held against torch; every other graph against what the runtime itself, with
+that graph and on the CPU, makes of the same frames.
+"""
 
 from __future__ import annotations
 
@@ -6,80 +10,39 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from maclip_export.errors import VerificationError
-from maclip_export.frame_graphs import FrameSize
-from maclip_runtime.bundle.manifest import Method, Verification
-from maclip_runtime.method.geometry import ViewGeometry, split_into_blocks
-from maclip_runtime.method.head import score_views
-from maclip_runtime.method.pixels import Frame, Pixels, normalise_planes
-from maclip_runtime.method.views import iterate_views, normalise_block, normalise_global_view
+from maclip_export.graphs.running import open_graph
+from maclip_export.scenes import draw_scene
+from maclip_export.selection import GraphRow
+from maclip_export.vocabulary import FrameSize
+from maclip_runtime import Scorer
+from maclip_runtime.bundle.bundle import Bundle
+from maclip_runtime.bundle.manifest import Verification
+from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
+from maclip_runtime.errors import Remedy
+from maclip_runtime.method.pixels import Floats, Frame
 from maclip_runtime.vocabulary import Precision
 
-Floats = NDArray[np.float32]
 Compute = Callable[[NDArray[np.generic]], Floats]
 
 # Largest difference of features over their largest value. Measured: 0.3e-6 to 1.8e-6 in float32 and
 # 1e-4 to 1e-3 in half for RN50, ViT-B/32 and small towers; a wrong operation, weight or layout is
 # orders of magnitude above. The room is for deeper towers and other processors. INT8 is held to the
-# ranking of pictures (calibration.py); here it only must not be wrong.
+# ranking of pictures (quality/rankings.py); here it only must not be wrong.
 TOLERANCE: dict[Precision, float] = {"fp32": 1e-5, "fp16": 5e-3, "int8": 0.5}
 # Largest difference of a score or a cue, absolute.
 SCORE_TOLERANCE: dict[Precision, float] = {"fp32": 1e-5, "fp16": 2e-3, "int8": 0.2}
 
+HOST = "the float32 host path"  # the runtime on the CPU, as manifests call it
+
 # What a graph that takes any frame is tried on: one view, a row of windows with pixels left over, a grid.
 _FRAME_SIZES = ((224, 224), (225, 901), (480, 640))
 _CHUNK = 16  # views a run, which bounds the memory of verifying
-
-
-def draw_scene(height: int, width: int, seed: int = 0) -> Frame:
-    """A synthetic photograph-like frame `[H, W, 3]`: smooth shading, hard edges, texture and noise.
-
-    Verification needs content with the statistics of pictures (an encoder's activations on plain
-    noise are not those it sees in use), and needs it on a machine that has no pictures.
-    """
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    span = max(height, width)
-    scene = np.zeros((height, width, 3), np.float32)
-    for octave in range(7):  # 1/f spectrum, as natural scenes have
-        frequency = 2.0**octave * 2 * np.pi / span
-        for _ in range(4):
-            angle, phase = rng.uniform(0, 2 * np.pi, 2)
-            wave = np.sin(frequency * (x * np.cos(angle) + y * np.sin(angle)) + phase)
-            scene += wave[..., None] * rng.normal(0, 0.5**octave, 3).astype(np.float32)
-    for _ in range(16):  # occluding objects
-        top, left = rng.integers(0, height), rng.integers(0, width)
-        bottom = top + rng.integers(8, max(9, height // 2))
-        right = left + rng.integers(8, max(9, width // 2))
-        scene[top:bottom, left:right] = 0.6 * scene[top:bottom, left:right] + rng.normal(0, 1, 3)
-    scene = (scene - scene.mean()) / (4 * scene.std()) + 0.5
-    scene += rng.normal(0, 0.02, scene.shape)
-    return (scene.clip(0, 1) * 255).round().astype(np.uint8)
-
-
-def draw_views(geometry: ViewGeometry, count: int = 5) -> Pixels:
-    """The last `count` views of a synthetic scene `[count, 3, S, S]`, the global view among them."""
-    scene = draw_scene(geometry.size + 2 * geometry.stride, geometry.size + 3 * geometry.stride)
-    return next(iterate_views(scene, geometry, micro_batch=1000))[-count:]
-
-
-def draw_picture(geometry: ViewGeometry) -> Pixels:
-    """A scene of 2 x 3 windows `[1, 3, h, w]`, for encoders that take more than views."""
-    scene = draw_scene(geometry.size + geometry.stride, geometry.size + 2 * geometry.stride)
-    return normalise_planes(scene, geometry)[None]
-
-
-def draw_extremes(geometry: ViewGeometry) -> Pixels:
-    """Views at the ends of what a camera gives `[3, 3, S, S]`: black, white, and full-range noise."""
-    shape = (geometry.size, geometry.size, 3)
-    noise = np.random.default_rng(0).integers(0, 2, shape, np.uint8) * np.uint8(255)
-    frames = (np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8), noise)
-    return np.concatenate([next(iterate_views(frame, geometry, 1)) for frame in frames])
+_WHOLE = 1 << 20  # windows on a block's side: the whole frame is one block, as in dense graphs
 
 
 def run_torch(module: nn.Module) -> Compute:
@@ -93,36 +56,9 @@ def run_torch(module: nn.Module) -> Compute:
     return compute
 
 
-class HostPath:
-    """The runtime's own way: views cut in NumPy, the float32 encoder graph, the NumPy head."""
-
-    name = "the float32 host path"
-
-    def __init__(self, encoder: Path, method: Method, prompts: Floats) -> None:
-        self.method = method
-        self._prompts = prompts
-        self._session = _open(encoder)
-
-    def encode(self, frame: Frame) -> Floats:
-        """Features `[V, D]` of a frame."""
-        batches = iterate_views(frame, self.method.views, _CHUNK)
-        return np.concatenate([self._session.run(None, {"pixels": b})[0] for b in batches])
-
-    def encode_dense(self, frame: Frame) -> Floats:
-        """Features `[V, D]` in dense mode, the whole frame as one block."""
-        (block,) = split_into_blocks(frame.shape, self.method.views, max(frame.shape[:2]))
-        runs = (
-            normalise_block(frame, self.method.views, block),
-            normalise_global_view(frame, self.method.views),
-        )
-        return np.concatenate([self._session.run(None, {"pixels": run})[0] for run in runs])
-
-    def judge(self, frame: Frame) -> dict[str, float]:
-        """Score, similarity and magnitude of a frame, by the names of the score graph's outputs."""
-        cues = score_views(
-            self.encode(frame), self._prompts, self.method.logit_scale, self.method.head
-        )
-        return {n: float(getattr(cues, n).mean()) for n in ("score", "similarity", "magnitude")}
+def open_scorer(bundle: Bundle, precision: Precision = "fp32") -> Scorer:
+    """The runtime's scorer on the CPU, exact, with a bundle's encoder graph."""
+    return Scorer(bundle, engine="onnxruntime-cpu", precision=precision)
 
 
 def verify_graph(
@@ -137,7 +73,7 @@ def verify_graph(
     Returns the largest difference relative to the largest value of the reference; raises
     VerificationError if it is above `tolerance` or not a number. content: what the inputs are.
     """
-    session = _open(path)
+    session = open_graph(path)
     name = session.get_inputs()[0].name
 
     def differences() -> Iterator[float]:
@@ -147,47 +83,38 @@ def verify_graph(
     return _conclude(path, f"torch {torch.__version__}", differences(), tolerance, content)
 
 
-def verify_frame_graph(
-    path: Path, encode: Callable[[Frame], Floats], size: FrameSize | None, tolerance: float
-) -> Verification:
-    """Hold a frame graph against `encode`, the host path's way to features.
+def verify_frame_graph(bundle: Bundle, row: GraphRow) -> Verification:
+    """Hold a frame graph of a staged bundle against the runtime's features in its view mode.
 
-    On a scene of the graph's size, or on several if it takes any.
+    On a scene of the graph's size, or on several if it takes any. The bundle has the float32 encoder, and
+    the graph is the last in its manifest.
     """
-    session = _open(path)
-    chunked = len(session.get_inputs()) == 2
-
-    def run(frame: Frame, views: int) -> Floats:
-        if not chunked:
-            return session.run(None, {"frame": frame})[0]
-        chunks = np.split(np.arange(views), range(_CHUNK, views, _CHUNK))
-        feeds = ({"frame": frame, "views": chunk} for chunk in chunks)
-        return np.concatenate([session.run(None, feed)[0] for feed in feeds])
+    encoder = bundle.find("image_encoder", "fp32")
+    host = OnnxRuntimeEngine(bundle, encoder, view_mode=row.view_mode, block_side=_WHOLE)
+    engine = OnnxRuntimeEngine(bundle, bundle.manifest.files[-1], micro_batch=_CHUNK)
 
     def differences() -> Iterator[float]:
-        for height, width in [size] if size else _FRAME_SIZES:
-            frame = draw_scene(height, width)
-            expected = encode(frame)
-            yield compare(run(frame, len(expected)), expected)
+        for frame in _draw_frames(row.size):
+            yield compare(engine.encode(frame), host.encode(frame))
 
-    return _conclude(path, HostPath.name, differences(), tolerance, _name_scenes(size))
+    path, tolerance = bundle.path / row.path, TOLERANCE[row.precision]
+    return _conclude(path, HOST, differences(), tolerance, _name_scenes(row.size))
 
 
-def verify_score_graph(
-    path: Path, host: HostPath, size: FrameSize | None, precision: Precision
-) -> Verification:
-    """Hold a score graph against the host path; the difference is absolute, of the score and the cues."""
-    session = _open(path)
-    names = [output.name for output in session.get_outputs()]
+def verify_score_graph(bundle: Bundle, row: GraphRow) -> Verification:
+    """Hold a score graph against the runtime's scores, cues and attributes; the difference is absolute."""
+    session = open_graph(bundle.path / row.path)
+    scorer = open_scorer(bundle)
+    names = ["score", "similarity", "magnitude", "attributes"]
 
     def differences() -> Iterator[float]:
-        for height, width in [size] if size else _FRAME_SIZES:
-            frame = draw_scene(height, width)
-            expected = host.judge(frame)
+        for frame in _draw_frames(row.size):
+            cues = scorer.score(frame).cues
             for name, value in zip(names, session.run(names, {"frame": frame}), strict=True):
-                yield abs(float(value) - expected[name])
+                yield float(np.abs(value - getattr(cues, name).mean(axis=0)).max())
 
-    return _conclude(path, host.name, differences(), SCORE_TOLERANCE[precision], _name_scenes(size))
+    path, tolerance = bundle.path / row.path, SCORE_TOLERANCE[row.precision]
+    return _conclude(path, HOST, differences(), tolerance, _name_scenes(row.size))
 
 
 def compare(actual: Floats, expected: Floats) -> float:
@@ -195,8 +122,9 @@ def compare(actual: Floats, expected: Floats) -> float:
     return float(np.abs(actual - expected).max() / np.abs(expected).max())
 
 
-def _open(path: Path) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+def _draw_frames(size: FrameSize | None) -> Iterator[Frame]:
+    for height, width in [size] if size else _FRAME_SIZES:
+        yield draw_scene(height, width)
 
 
 def _name_scenes(size: FrameSize | None) -> str:
@@ -212,7 +140,8 @@ def _conclude(
         if not difference <= tolerance:  # a NaN is not
             raise VerificationError(
                 f"{path.name} differs from {reference} by {difference:.1e}, more than {tolerance:.1e}; "
-                "nothing was written. Please report it, with the model and the output of maclip doctor"
+                "nothing was written",
+                Remedy("please report it, with the model and what this says", ("doctor",)),
             )
         worst = max(worst, difference)
     return Verification(reference, worst, tolerance, cases)

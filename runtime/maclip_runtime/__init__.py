@@ -11,11 +11,13 @@ from maclip_runtime.errors import (
     BundleError,
     EngineError,
     FrameError,
+    GateError,
     MaclipError,
     PictureError,
     UsageError,
 )
 from maclip_runtime.method.head import Cues
+from maclip_runtime.method.quality_map import QualityMap
 from maclip_runtime.results.score import Score
 from maclip_runtime.scorer import Scorer
 from maclip_runtime.version import __version__
@@ -26,8 +28,10 @@ __all__ = [
     "Cues",
     "EngineError",
     "FrameError",
+    "GateError",
     "MaclipError",
     "PictureError",
+    "QualityMap",
     "Score",
     "Scorer",
     "UsageError",

@@ -110,6 +110,10 @@ class BundleError(MaclipError):
     """A bundle that is missing, damaged, or made for another version."""
 
 
+class GateError(MaclipError):
+    """A gate file that is missing, damaged, or made for other settings than those in use."""
+
+
 class EngineError(MaclipError):
     """An inference engine that is not installed, or cannot run this bundle on this machine."""
 

@@ -97,19 +97,28 @@ class Scorer:
 
     def score_views(self, features: Floats) -> Cues:
         """The cues of views from their features `[N, D]`."""
-        method = self.bundle.manifest.method
-        return score_views(features, self._prompts, method.logit_scale, method.head)
+        manifest = self.bundle.manifest
+        method = manifest.method
+        return score_views(
+            features, self._prompts, method.logit_scale, method.head, manifest.scored
+        )
 
     def conclude(self, features: Floats, prepared: PreparedFrame, path: str) -> Score:
         """The score of a picture from its features `[V, D]`."""
         cues = self.score_views(features)
         means = cues.mean()
+        manifest = self.bundle.manifest
+        attributes = cues.attributes.mean(axis=0)
         return Score(
             path=path,
             score=means.score,
             similarity=means.similarity,
             magnitude=means.magnitude,
             weight=means.weight,
+            attributes={
+                pair.name: float(value)
+                for pair, value in zip(manifest.prompts, attributes, strict=True)
+            },
             views=len(cues.score),
             width=prepared.width,
             height=prepared.height,
@@ -120,6 +129,8 @@ class Scorer:
             view_mode=self.engine.view_mode,
             bundle=self.bundle.name,
             cues=cues,
+            geometry=manifest.method.views,
+            frame_size=(prepared.frame.shape[0], prepared.frame.shape[1]),
         )
 
     def close(self) -> None:

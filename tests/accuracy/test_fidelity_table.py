@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.accuracy.fidelity import SEVERITIES, measure_ladders, score_ladders, write_table
-from maclip_export.distortions import KINDS
+from maclip_export.quality.distortions import KINDS
 
 ROOT = Path(__file__).parents[2]
 

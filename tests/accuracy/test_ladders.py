@@ -14,7 +14,7 @@ from benchmarks.accuracy import distortions
 from benchmarks.accuracy.head import CUES, load_head
 from benchmarks.accuracy.ladders import LadderScores, load_frames, rank_all, score_ladders
 from conftest import ScorerOf
-from maclip_export.distortions import KINDS
+from maclip_export.quality.distortions import KINDS
 from maclip_export.quality.ladders import LadderSettings
 from maclip_runtime.errors import UsageError
 
@@ -78,7 +78,7 @@ def test_frames_are_found_below_limited_and_failures_kept(photographs: Path) -> 
 def test_levels_are_scored_as_the_scorer_scores_them(
     photographs: Path, scorer_of: ScorerOf, tmp_path: Path
 ) -> None:
-    from maclip_export.distortions import distort
+    from maclip_export.quality.distortions import distort
 
     scorer = scorer_of("native")
     frames, _ = load_frames(photographs, side=300, count=1)

@@ -11,7 +11,7 @@ from maclip_runtime import Scorer
 
 FIELDS = {
     "path", "score", "similarity", "magnitude", "weight", "views", "width", "height", "enlarged",
-    "preset", "engine", "precision", "view_mode", "bundle",
+    "preset", "engine", "precision", "view_mode", "bundle", "attributes",
 }  # fmt: skip
 
 
@@ -67,6 +67,26 @@ def test_a_directory_is_scored_without_its_directories_unless_told(maclip, rn_sm
 def test_quoted_globs_are_expanded(maclip, rn_small_bundle, folder):
     done = maclip("score", folder / "*.p?g", "--bundle", rn_small_bundle, "--format", "jsonl")
     assert json.loads(done.stdout)["path"] == str(folder / "a.png")
+
+
+def test_a_score_below_the_least_gives_status_3(maclip, rn_small_bundle, folder):
+    arguments = ("score", folder, "-r", "--bundle", rn_small_bundle, "--format", "json")
+    done = maclip(*arguments, "--min-score", "-1")
+    assert (done.returncode, done.stderr) == (0, "")
+    scores = sorted(record["score"] for record in json.loads(done.stdout))
+    done = maclip(*arguments, "--min-score", sum(scores) / 2)
+    assert done.returncode == 3
+    (line,) = done.stderr.splitlines()
+    assert f"score {scores[0]:.4f} is below" in line
+    (folder / "broken.png").write_bytes(b"no picture")
+    assert maclip(*arguments, "--min-score", "9").returncode == 1  # some failed weighs more
+
+
+def test_a_map_needs_nothing_but_the_runtime(maclip, rn_small_bundle, folder):
+    output = folder / "map.png"
+    done = maclip("map", folder / "a.png", "--bundle", rn_small_bundle, "--output", output)
+    assert done.returncode == 0, done.stderr
+    assert output.read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_bundle_may_come_from_the_environment(maclip, rn_small_bundle, folder):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from maclip_export.distortions import distort
+from maclip_export.quality.distortions import distort
 from maclip_runtime.method.pixels import Frame
 
 Values = NDArray[np.float64]

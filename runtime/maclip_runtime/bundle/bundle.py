@@ -110,6 +110,10 @@ class Bundle:
             )
         return embeddings
 
+    def load_scored_prompts(self) -> NDArray[np.float32]:
+        """The embeddings of the pairs that are scored alone: all that a score takes."""
+        return self.load_prompts()[np.flatnonzero(self.manifest.scored)]
+
 
 def open_bundle(path: str | os.PathLike[str]) -> Bundle:
     """Open the bundle at `path`, or the one inside the package if `path` is "demo".

@@ -61,11 +61,15 @@ class Method:
 
 @dataclass(frozen=True)
 class PromptPair:
-    """A named pair of prompts; the probability of `good` is an attribute of that name."""
+    """A named pair of prompts; the probability of `good` is an attribute of that name.
+
+    `scored`: it counts for the similarity cue; otherwise its attribute is reported and changes no score.
+    """
 
     name: str
     good: str
     bad: str
+    scored: bool = True
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,11 @@ class Manifest:
     prompts: tuple[PromptPair, ...]
     files: tuple[BundleFile, ...]
     schema: Literal[2] = SCHEMA
+
+    @property
+    def scored(self) -> tuple[bool, ...]:
+        """Of each prompt pair, whether it counts for the similarity cue."""
+        return tuple(pair.scored for pair in self.prompts)
 
     def to_json(self) -> str:
         """The text of `manifest.json`; `parse_manifest` reads it back."""

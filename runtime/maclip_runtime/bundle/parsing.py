@@ -38,7 +38,10 @@ def parse_manifest(text: str) -> Manifest:
         data = upgrade_schema_1(data)
     elif schema != SCHEMA or type(schema) is not int:
         raise BundleError(f"schema {schema!r:.60} is not known", _REMEDY)
-    return parse(Manifest, data, "manifest")
+    manifest = parse(Manifest, data, "manifest")
+    if not any(manifest.scored):
+        raise BundleError("manifest.prompts has no pair that is scored", _REMEDY)
+    return manifest
 
 
 def parse(kind: type[T], data: Any, where: str) -> T:

@@ -11,9 +11,14 @@ import typer
 from maclip_runtime.cli.bench import bench
 from maclip_runtime.cli.build import build
 from maclip_runtime.cli.doctor import doctor
+from maclip_runtime.cli.gate import gate
 from maclip_runtime.cli.inspect import inspect
+from maclip_runtime.cli.map import map_picture
+from maclip_runtime.cli.report import report
 from maclip_runtime.cli.score import score
 from maclip_runtime.version import __version__
+
+_NAMES = {"map_picture": "map"}  # where a function may not have its command's name
 
 
 def _show_version(wanted: bool) -> None:
@@ -49,6 +54,6 @@ def build_app() -> typer.Typer:
     # maclip_export imports this package, so this package finds it by its registration instead.
     for entry in sorted(entry_points(group="maclip.commands"), key=lambda entry: entry.name):
         app.command(entry.name)(entry.load())
-    for command in (build, score, bench, inspect, doctor):
-        app.command()(command)
+    for command in (build, score, report, map_picture, gate, bench, inspect, doctor):
+        app.command(_NAMES.get(command.__name__))(command)
     return app

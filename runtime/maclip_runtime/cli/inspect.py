@@ -67,7 +67,8 @@ def _show(bundle: Bundle, faults: Mapping[str, BundleError | None]) -> None:
     for name, fact in facts.items():
         console.print(f"{name:>14}  {fact}")
     for pair in manifest.prompts:
-        console.print(f"{'prompt pair':>14}  {pair.name}: {pair.good} / {pair.bad}")
+        aside = "" if pair.scored else " (reported, not scored)"
+        console.print(f"{'prompt pair':>14}  {pair.name}: {pair.good} / {pair.bad}{aside}")
     table = Table()
     for heading in ("file", "role", "precision"):
         table.add_column(heading, no_wrap=True)

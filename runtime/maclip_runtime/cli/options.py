@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -10,6 +11,38 @@ import typer
 from maclip_runtime.errors import UsageError
 from maclip_runtime.vocabulary import EngineChoice, Precision, Preset, ViewMode
 
+PathsArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="PATH...", help="Pictures, directories, or quoted globs."),
+]
+BundleOption = Annotated[
+    str | None,
+    typer.Option(
+        "--bundle",
+        envvar="MACLIP_BUNDLE",
+        help="The bundle directory, or `demo` for the small encoder in the package, which is the "
+        "default.",
+        metavar="DIR|demo",
+    ),
+]
+RecursiveOption = Annotated[
+    bool, typer.Option("--recursive", "-r", help="Also look into directories' directories.")
+]
+ExifOption = Annotated[
+    bool, typer.Option("--exif-orientation", help="Turn pictures as their EXIF tag says.")
+]
+MinScoreOption = Annotated[
+    float | None,
+    typer.Option("--min-score", help="Exit status 3 if a score is below this.", metavar="SCORE"),
+]
+GateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--gate",
+        help="Exit status 3 if a picture does not pass this gate, a file of `maclip gate`.",
+        metavar="FILE",
+    ),
+]
 BundleArgument = Annotated[
     str, typer.Argument(metavar="BUNDLE", help="The bundle directory, or `demo`.")
 ]

@@ -3,48 +3,40 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, TextIO, cast
 
 import typer
-from PIL import Image
 
-from maclip_runtime.bundle.bundle import DEMO_NAME
 from maclip_runtime.cli.console import show_progress, tell
 from maclip_runtime.cli.options import (
+    BundleOption,
     DeviceOption,
     EngineOption,
+    ExifOption,
+    GateOption,
+    MinScoreOption,
+    PathsArgument,
     PrecisionOption,
     PresetOption,
+    RecursiveOption,
     ThreadsOption,
     ViewsOption,
-    parse_precision,
 )
+from maclip_runtime.cli.requirement import open_requirement
+from maclip_runtime.cli.scoring import check_folder, open_scorer
 from maclip_runtime.errors import PictureError, UsageError
 from maclip_runtime.files import open_whole
 from maclip_runtime.results.formats import Format, write_results
 from maclip_runtime.results.score import Score
-from maclip_runtime.scorer import Scorer
 from maclip_runtime.sources.paths import find_pictures
 
 
 def score(
-    paths: Annotated[
-        list[str],
-        typer.Argument(metavar="PATH...", help="Pictures, directories, or quoted globs."),
-    ],
-    bundle: Annotated[
-        str | None,
-        typer.Option(
-            envvar="MACLIP_BUNDLE",
-            help="The bundle directory, or `demo` for the small encoder in the package, which is the "
-            "default.",
-            metavar="DIR|demo",
-        ),
-    ] = None,
+    paths: PathsArgument,
+    bundle: BundleOption = None,
     engine: EngineOption = "auto",
     device: DeviceOption = None,
     precision: PrecisionOption = "auto",
@@ -55,47 +47,38 @@ def score(
         Path | None,
         typer.Option(help="Write the results to this file, not to stdout.", metavar="FILE"),
     ] = None,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Also look into directories' directories.")
-    ] = False,
-    exif_orientation: Annotated[
-        bool,
-        typer.Option("--exif-orientation", help="Turn pictures as their EXIF tag says."),
-    ] = False,
+    min_score: MinScoreOption = None,
+    gate: GateOption = None,
+    recursive: RecursiveOption = False,
+    exif_orientation: ExifOption = False,
     threads: ThreadsOption = None,
 ) -> None:
     """Score pictures; higher is better.
 
     One picture that cannot be read is one line on stderr; the others are still scored. Exit status:
-    0 all scored, 1 some failed, 2 wrong usage or an unusable bundle.
+    0 all scored, 1 some failed, 2 wrong usage or an unusable bundle, 3 all scored, but some below
+    --min-score or not through --gate.
     """
-    if output is not None and not output.absolute().parent.is_dir():
-        raise UsageError(f"{output.parent}: no such directory to write {output.name} to")
-    # The library has its own limit on a picture's size, and says so in an error.
-    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-    if bundle is None:
-        tell(
-            "no --bundle: scoring with the demo encoder, which is not CLIP; for CLIP's weights run "
-            "maclip export --model RN50 --pretrained openai --output rn50.maclip"
-        )
-        bundle = DEMO_NAME
-    scorer = Scorer(
+    if output is not None:
+        check_folder(output)
+    scorer = open_scorer(
         bundle,
         engine=engine,
         device=device,
-        preset=preset,
-        precision=parse_precision(precision),
+        precision=precision,
         views=views,
+        preset=preset,
         threads=threads,
         exif_orientation=exif_orientation,
     )
+    required = open_requirement(scorer, min_score, gate)
     found = list(find_pictures(paths, recursive=recursive))
-    failures = 0
+    failures = below = 0
 
     def tally(
         results: Iterable[Score | PictureError], advance: Callable[[str], None]
     ) -> Iterator[Score | PictureError]:
-        nonlocal failures
+        nonlocal failures, below
         for result in results:
             if isinstance(result, PictureError):
                 failures += 1
@@ -103,14 +86,20 @@ def score(
             elif result.enlarged:
                 note = "smaller than a view, so it was enlarged: outside the published method"
                 tell(f"{result.path}: {result.width} x {result.height} is {note}")
+            if required and isinstance(result, Score) and not required.is_met(result):
+                below += 1
+                tell(required.describe_miss(result))
             path = result.picture if isinstance(result, PictureError) else result.path
             advance(Path(path).name)
             yield result
 
     with _open_output(output) as stream, show_progress("scoring", len(found)) as advance:
-        write_results(tally(scorer.score_many(found), advance), format, stream)
+        names = [pair.name for pair in scorer.bundle.manifest.prompts]
+        write_results(tally(scorer.score_many(found), advance), format, stream, names)
     if failures:
         raise typer.Exit(1)
+    if below:
+        raise typer.Exit(3)
 
 
 @contextmanager

@@ -210,8 +210,8 @@ def _list_plans(
         return
     for file in sorted(plans, key=lambda file: (not file.chunked, file.precision != "fp16")):
         assert file.plan is not None
-        misfit = check_compatibility(file.plan, bundle, version, driver.gpus[device])
-        fault = EngineError(f"{file.path} does not fit: {misfit}", again) if misfit else None
+        reason = check_compatibility(file.plan, bundle, version, driver.gpus[device])
+        fault = EngineError(f"{file.path} does not fit: {reason}", again) if reason else None
         yield Candidate(library, file, views, fault)
 
 

@@ -6,7 +6,7 @@ Symbols follow Magnitude-Aware CLIP (arXiv 2511.09948).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Protocol
 
@@ -95,14 +95,21 @@ class Cues:
         )
 
 
-def score_views(features: Floats, prompts: Floats, logit_scale: float, head: Head = Head()) -> Cues:
+def score_views(
+    features: Floats,
+    prompts: Floats,
+    logit_scale: float,
+    head: Head = Head(),
+    scored: Sequence[bool] | None = None,
+) -> Cues:
     """Every cue of every view and their fusion.
 
     features: `[V, D]`, unnormalised. prompts: `[K, 2, D]`, unit length, (good, bad) per pair. logit_scale:
     the logarithm of the factor on the cosine, as CLIP stores it.
     """
     attributes = measure_attributes(features, prompts, logit_scale)
-    values = {name: cue.measure(features, attributes) for name, cue in head.cues.items()}
+    counted = attributes if scored is None else attributes[:, np.flatnonzero(scored)]
+    values = {name: cue.measure(features, counted) for name, cue in head.cues.items()}
     bases = {name: cue.base for name, cue in head.cues.items()}
     weights = weigh_cues(values, bases, head.alpha)
     return Cues(values, weights, fuse_cues(values, weights), attributes)

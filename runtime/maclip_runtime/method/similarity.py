@@ -37,5 +37,5 @@ class SimilarityCue:
     base: Annotated[float, Range(-100, 100)] = 1.0
 
     def measure(self, features: Floats, attributes: Floats) -> Floats:
-        """The cue `[V]`, in 0..1: the attributes `[V, K]` averaged over the pairs."""
+        """The cue `[V]`, in 0..1: the attributes `[V, K]` of the scored pairs, averaged."""
         return attributes.mean(axis=1, dtype=np.float32)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from maclip_runtime.errors import PictureError
-from maclip_runtime.results.record import COLUMNS, to_record
+from maclip_runtime.results.record import list_columns, to_flat_record
 from maclip_runtime.results.score import Score
 
 
-def write_csv(results: Iterable[Score | PictureError], stream: TextIO) -> None:
+def write_csv(
+    results: Iterable[Score | PictureError], stream: TextIO, attributes: Sequence[str]
+) -> None:
     """Write a header and a row per result; a picture that failed has only `path` and `error`."""
-    writer = csv.DictWriter(stream, (*COLUMNS, "error"), lineterminator="\n")
+    writer = csv.DictWriter(stream, list_columns(attributes), lineterminator="\n")
     writer.writeheader()
     for result in results:
-        writer.writerow(to_record(result))
+        writer.writerow(to_flat_record(result))
         stream.flush()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from typing import Literal, TextIO
 
@@ -20,9 +20,17 @@ _WRITERS: dict[Format, tuple[str, str]] = {
 }
 
 
-def write_results(results: Iterable[Score | PictureError], format: Format, stream: TextIO) -> None:
-    """Write results to `stream`; JSON lines and CSV as each comes, the others at the end."""
+def write_results(
+    results: Iterable[Score | PictureError],
+    format: Format,
+    stream: TextIO,
+    attributes: Sequence[str],
+) -> None:
+    """Write results to `stream`; JSON lines and CSV as each comes, the others at the end.
+
+    attributes: the bundle's, by name: CSV needs them before the first result.
+    """
     module, function = _WRITERS[format]
-    write: Callable[[Iterable[Score | PictureError], TextIO], None]
+    write: Callable[[Iterable[Score | PictureError], TextIO, Sequence[str]], None]
     write = getattr(import_module(f"maclip_runtime.results.{module}"), function)
-    write(results, stream)
+    write(results, stream, attributes)

@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from maclip_runtime.errors import PictureError
 from maclip_runtime.results.score import Score
 
-Record = dict[str, str | float | int | bool]
+Value = str | float | int | bool
+Record = dict[str, Value | dict[str, float]]
 
-COLUMNS = (
-    "path", "score", "similarity", "magnitude", "weight", "views", "width", "height", "enlarged",
-    "preset", "engine", "precision", "view_mode", "bundle",
+_FIGURES = ("path", "score", "similarity", "magnitude", "weight")
+_CIRCUMSTANCES = (
+    "views", "width", "height", "enlarged", "preset", "engine", "precision", "view_mode", "bundle",
 )  # fmt: skip
+_PREFIX = "attribute_"  # in flat records, where a pair's name might be a column's
 
 
 def to_record(result: Score | PictureError) -> Record:
     """A result as an object of its JSON output: `path` and `error` only, for one that failed."""
     if isinstance(result, PictureError):
         return {"path": result.picture, "error": result.reason}
-    record: Record = {name: getattr(result, name) for name in COLUMNS}
-    # Scores are float32: more digits than seven say nothing.
-    return {k: float(f"{v:.7g}") if isinstance(v, float) else v for k, v in record.items()}
+    return {
+        **{name: _round(getattr(result, name)) for name in _FIGURES},
+        "attributes": {name: _round(value) for name, value in result.attributes.items()},
+        **{name: getattr(result, name) for name in _CIRCUMSTANCES},
+    }
+
+
+def to_flat_record(result: Score | PictureError) -> dict[str, Value]:
+    """A result as a row of a table: a column per attribute, `attribute_` before its name."""
+    flat: dict[str, Value] = {}
+    for name, value in to_record(result).items():
+        if isinstance(value, dict):
+            flat.update({f"{_PREFIX}{key}": item for key, item in value.items()})
+        else:
+            flat[name] = value
+    return flat
+
+
+def list_columns(attributes: Sequence[str]) -> tuple[str, ...]:
+    """The columns of flat records with attributes of these names; `error` is the last."""
+    prefixed = (f"{_PREFIX}{name}" for name in attributes)
+    return (*_FIGURES, *prefixed, *_CIRCUMSTANCES, "error")
+
+
+def _round(value: Any) -> Any:
+    """Scores are float32: more digits than seven say nothing."""
+    return float(f"{value:.7g}") if isinstance(value, float) else value

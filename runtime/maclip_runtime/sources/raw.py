@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from maclip_runtime.errors import SourceError, UsageError
+from maclip_runtime.errors import Remedy, SourceError, UsageError
 from maclip_runtime.method.pixels import Frame
 from maclip_runtime.sources.colour import (
     assume_matrix,
@@ -188,7 +188,8 @@ def open_raw(
     """Raw frames on stdin. Raises UsageError without a format, SourceError if nothing is piped in."""
     if raw_format is None:
         raise UsageError(
-            "raw frames on stdin have no header: give their size, as in --size 720x1280"
+            "raw frames on stdin have no header",
+            Remedy("say {size} (height x width)", settings={"size": None}),
         )
     if sys.stdin is None or sys.stdin.isatty():
         raise SourceError(source, "nothing is piped into stdin")

@@ -1,0 +1,1 @@
+"""Results as pictures and pages: quality maps, reports and plots."""

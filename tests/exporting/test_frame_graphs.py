@@ -1,0 +1,70 @@
+"""Frame and score graphs compute what the runtime computes with the encoder graph."""
+
+import onnx
+import pytest
+
+from maclip_export.checkpoints import load_file
+from maclip_export.errors import CheckpointError
+from maclip_export.export import export_bundle
+from maclip_export.graphs.joining import chain_graphs
+from maclip_export.graphs.running import open_graph
+from maclip_export.graphs.views import write_views_graph
+from maclip_export.prompts import PUBLISHED_PROMPTS
+from maclip_export.scenes import draw_scene
+from maclip_export.selection import GraphSelection
+from maclip_runtime import Scorer, open_bundle
+from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
+from maclip_runtime.method.geometry import ViewGeometry
+
+SIZES = [(224, 224), (225, 901), (1080, 1920)]
+
+
+@pytest.mark.parametrize("name", ["dense.any.fp32.onnx", "dense.480x640.fp32.onnx"])
+def test_dense_frame_graphs_equal_the_dense_engine(bundle_of, name):
+    bundle = open_bundle(bundle_of("rn-small"))
+    graph = bundle.path / name
+    session = open_graph(graph)
+    encoder = bundle.find("image_encoder", "fp32")
+    host = OnnxRuntimeEngine(bundle, encoder, view_mode="dense", block_side=100)
+    for size in [(480, 640)] if "480" in name else [(224, 224), (225, 901), (1080, 1920)]:
+        frame = draw_scene(*size)
+        features = session.run(None, {"frame": frame})[0]
+        assert features == pytest.approx(host.encode(frame), abs=1e-4)  # of 5; measured: 6e-6
+    # The encoder runs twice in the graph, and its weights are there once.
+    assert graph.stat().st_size < 1.02 * (bundle.path / "image_encoder.fp32.onnx").stat().st_size
+
+
+def test_dense_frame_graphs_are_for_resnets(checkpoint_file, tmp_path):
+    checkpoint = load_file(checkpoint_file("vit-small"))
+    with pytest.raises(CheckpointError, match="need a ResNet"):
+        export_bundle(
+            checkpoint,
+            tmp_path / "b",
+            PUBLISHED_PROMPTS,
+            GraphSelection(dense=[None]),
+            text_encoder=False,
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_joined_graphs_keep_only_the_outer_names(bundle_of):
+    encoder = onnx.load(bundle_of("rn-small") / "image_encoder.fp32.onnx")
+    joined = chain_graphs(write_views_graph(ViewGeometry(), None, chunked=True), encoder).graph
+    assert [value.name for value in joined.input] == ["frame", "views"]
+    assert [value.name for value in joined.output] == ["features"]
+
+
+@pytest.mark.parametrize("arch", ["rn-small", "vit-small"])
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("fp16", 2e-3)])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_score_graphs_equal_the_scorer(bundle_of, arch, precision, tolerance, size):
+    frame = draw_scene(*size)
+    bundle = open_bundle(bundle_of(arch))
+    expected = Scorer(bundle).score(frame)
+    graph = bundle.path / f"score.any.{precision}.onnx"
+    session = open_graph(graph)
+    names = ["score", "similarity", "magnitude", "attributes"]
+    for name, value in zip(names, session.run(names, {"frame": frame}), strict=True):
+        means = getattr(expected.cues, name).mean(axis=0)
+        assert value.shape == means.shape
+        assert value == pytest.approx(means, abs=tolerance)
