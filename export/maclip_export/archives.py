@@ -117,7 +117,7 @@ class Archive:
 
     def _collect_weights(self, module: Any) -> dict[str, Tensor]:
         """The state dict of a TorchScript module: what it and its modules declare, by dotted names."""
-        if not isinstance(module, Thing):
+        if not isinstance(module, Thing) or not module.name.startswith("__torch__."):
             raise CheckpointError("a TorchScript archive without a module")
         declared = cache(self._find_declared)
         weights: dict[str, Tensor] = {}

@@ -12,6 +12,7 @@ a million deep ends the process there. A key here is a string or a number.
 from __future__ import annotations
 
 import pickletools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -77,10 +78,12 @@ class _Machine:
 
     def run(self, data: bytes) -> Any:
         try:
-            for opcode, argument, _ in pickletools.genops(data):
-                if opcode.name == "STOP":
-                    return self._stack.pop()
-                self._step(opcode.name, argument)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of text that pickletools decodes, in old opcodes
+                for opcode, argument, _ in pickletools.genops(data):
+                    if opcode.name == "STOP":
+                        return self._stack.pop()
+                    self._step(opcode.name, argument)
         except (ValueError, IndexError, KeyError, TypeError, ArithmeticError) as error:
             raise CheckpointError(f"its pickle is damaged ({error})") from None
         raise CheckpointError("its pickle ends early")
