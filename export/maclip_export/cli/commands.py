@@ -91,6 +91,10 @@ def export(
             metavar="any|HxW",
         ),
     ] = None,
+    sign: Annotated[
+        Path | None,
+        typer.Option(help="Sign the bundle with this Ed25519 private key (PEM).", metavar="KEY"),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing bundle.")] = False,
 ) -> None:
     """Turn a CLIP checkpoint into a bundle: ONNX graphs and prompt embeddings, verified."""
@@ -128,6 +132,7 @@ def export(
             selection,
             text_encoder=text,
             replace_existing=force,
+            signing_key=sign,
             report=report,
         )
     print_summary(bundle)
