@@ -10,11 +10,12 @@ SYSTEM := .venv-system
 BUNDLES := .test-bundles
 HEADERS := .onnxruntime-headers
 
-.PHONY: help demo test test-gstreamer lint format bench-accuracy demo-figures clean
+.PHONY: help demo test test-aarch64 test-gstreamer lint format bench-accuracy demo-figures clean
 
 help:
 	@echo "make demo     install the runtime alone and score the sample photographs, degraded and not"
 	@echo "make test     run everything: lint, types, tests, and the runtime on its oldest versions"
+	@echo "make test-aarch64     the runtime's tests on arm64, emulated"
 	@echo "make lint     only ruff and mypy"
 	@echo "make format   let ruff rewrite what it can"
 	@echo "make bench-accuracy   distortion ladders of the demo encoder: docs/accuracy"
@@ -71,6 +72,10 @@ test-gstreamer:
 	else \
 		echo "skipped: the tests of GStreamer pipelines need python3-gst-1.0 (tests/system_packages.sh)"; \
 	fi
+
+# The runtime's tests on arm64 under qemu; minutes, and root on Debian, so not part of `make test`.
+test-aarch64: $(DEV)/.installed $(BUNDLES)/.made
+	PYTHON=$(DEV)/bin/python tests/aarch64/run.sh $(BUNDLES)
 
 lint: $(DEV)/.installed
 	$(DEV)/bin/python -m ruff check .
