@@ -61,7 +61,11 @@ class Scorer:
         self.engine = self.selection.engine
 
     def score(self, picture: Picture) -> Score:
-        """Score a path, a PIL image or a uint8 RGB array `[H, W, 3]`; PictureError if it can't be."""
+        """Score a picture; PictureError if it can't be.
+
+        It is a path, an encoded picture as bytes or an open binary file, a PIL image, or a uint8 RGB
+        array `[H, W, 3]`.
+        """
         path, prepared = describe_picture(picture), self.prepare(picture)
         with _naming(path):
             features = self.engine.encode(prepared.frame)
@@ -149,7 +153,7 @@ class Scorer:
         def submit(prepared: PreparedFrame) -> tuple[PreparedFrame, Pending]:
             return prepared, self.engine.submit(prepared.frame)
 
-        if isinstance(picture, str | os.PathLike):
+        if isinstance(picture, str | os.PathLike | bytes):
             path = picture
             return _Job(describe_picture(path), decoder.submit(lambda: submit(self.prepare(path))))
         if isinstance(picture, PictureError):

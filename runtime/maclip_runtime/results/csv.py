@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from maclip_runtime.errors import PictureError
-from maclip_runtime.results.record import list_columns, to_flat_record
+from maclip_runtime.results.record import flatten, list_columns, to_record
 from maclip_runtime.results.score import Score
 
 
@@ -18,5 +18,5 @@ def write_csv(
     writer = csv.DictWriter(stream, list_columns(attributes), lineterminator="\n")
     writer.writeheader()
     for result in results:
-        writer.writerow(to_flat_record(result))
+        writer.writerow(flatten(to_record(result)))
         stream.flush()

@@ -14,8 +14,13 @@ Every kind of picture is converted on purpose:
 
 from __future__ import annotations
 
+import io
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +37,12 @@ from maclip_runtime.method.pixels import Frame
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 
+_BITS_PER_SAMPLE = 258  # TIFF 6.0's tag
+
 MAX_PIXELS = 178_956_970  # Pillow's own line between a photograph and a decompression bomb
 
-Picture = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]
+Picture = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
+"""A path, an encoded picture as bytes or an open binary file, a PIL image, or uint8 RGB `[H, W, 3]`."""
 
 
 def describe_picture(picture: Picture) -> str:
@@ -43,33 +51,71 @@ def describe_picture(picture: Picture) -> str:
         return os.fspath(picture)
     if isinstance(picture, Image.Image):
         return f"<{picture.width} x {picture.height} PIL image>"
-    return f"<array {np.shape(picture)}>"
+    if isinstance(picture, np.ndarray):
+        return f"<array {np.shape(picture)}>"
+    if isinstance(picture, bytes):
+        return f"<{len(picture)} bytes>"
+    name = getattr(picture, "name", None)
+    return name if isinstance(name, str) else "<open file>"
 
 
 def read_frame(picture: Picture, *, exif_orientation: bool = False) -> Frame:
     """A picture as uint8 RGB `[H, W, 3]`; PictureError if it is none, or too large."""
     if isinstance(picture, np.ndarray):
         return _check_array(picture)
-    if isinstance(picture, Image.Image):
-        return _to_rgb(picture, describe_picture(picture), exif_orientation)
-    path = Path(picture)
-    name = os.fspath(picture)
-    try:
-        with Image.open(path, formats=FORMATS) as image:
+    name = describe_picture(picture)
+    with _decoding(name):
+        if isinstance(picture, Image.Image):
+            return _to_rgb(picture, name, exif_orientation)
+        with _open(picture, name) as stream, Image.open(stream, formats=FORMATS) as image:
             return _to_rgb(image, name, exif_orientation)
+
+
+@contextmanager
+def _open(picture: str | os.PathLike[str] | bytes | BinaryIO, name: str) -> Iterator[BinaryIO]:
+    """The encoded picture to read from. A file must be a regular one: a pipe could keep us for ever."""
+    if isinstance(picture, bytes):
+        yield io.BytesIO(picture)
+    elif isinstance(picture, str | os.PathLike):
+        if not stat.S_ISREG(Path(picture).stat().st_mode):
+            raise PictureError(name, "not a regular file", "give a picture's path, or its bytes")
+        with Path(picture).open("rb") as stream:
+            yield stream
+    else:
+        yield picture
+
+
+@contextmanager
+def _decoding(name: str) -> Iterator[None]:
+    """The boundary of decoding: whatever goes wrong inside is the error of this picture alone.
+
+    Pillow's decoders raise anything on damaged files: TypeError, struct.error, ZeroDivisionError and
+    more have been seen.
+    """
+    try:
+        yield
+    except PictureError:
+        raise
     except FileNotFoundError:
         raise PictureError(name, "no such file") from None
     except UnidentifiedImageError:
         formats = ", ".join(FORMATS)
-        empty = path.stat().st_size == 0
-        reason = "empty file" if empty else f"not a picture in a known format ({formats})"
-        raise PictureError(name, reason) from None
+        reason = f"not a picture in a known format ({formats})"
+        raise PictureError(name, "empty file" if _is_empty(name) else reason) from None
     except Image.DecompressionBombError:
         raise _refuse_size(name) from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        # Pillow's decoders raise any of these for damaged files.
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise PictureError(name, f"cannot be read: {reason}") from None
+    except MemoryError:
+        raise PictureError(name, "not enough memory to decode it", "scale it down first") from None
+    except Exception as error:  # noqa: BLE001  see above
+        told = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise PictureError(name, f"cannot be read: {' '.join(told.split())}") from None
+
+
+def _is_empty(name: str) -> bool:
+    try:
+        return Path(name).stat().st_size == 0
+    except (OSError, ValueError):
+        return False
 
 
 def _refuse_size(name: str) -> PictureError:
@@ -90,6 +136,8 @@ def _check_array(array: NDArray[np.uint8]) -> Frame:
 def _to_rgb(image: Image.Image, name: str, exif_orientation: bool) -> Frame:
     if image.width * image.height > MAX_PIXELS:
         raise _refuse_size(name)
+    if not image.width * image.height:
+        raise PictureError(name, "has no pixels")
     if exif_orientation:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
@@ -101,10 +149,16 @@ def _to_rgb(image: Image.Image, name: str, exif_orientation: bool) -> Frame:
     return np.asarray(image.convert("RGB"))
 
 
+def _has_32_bits(image: Image.Image) -> bool:
+    """Whether a TIFF says that its samples have 32 bits, whatever they happen to hold."""
+    return image.mode == "I" and getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE) == (32,)
+
+
 def _high_byte(image: Image.Image, name: str) -> Frame:
     """16-bit gray to 8-bit RGB. Older Pillows open 16-bit PNGs as 32-bit "I"."""
     values = np.asarray(image)
-    if values.dtype.kind == "f" or values.min(initial=0) < 0 or values.max(initial=0) > 65535:
+    beyond = values.min(initial=0) < 0 or values.max(initial=0) > 65535
+    if values.dtype.kind == "f" or beyond or _has_32_bits(image):
         raise PictureError(
             name, "pixels of 32 bits have no known range", "save it with 8 or 16 bits"
         )
