@@ -11,12 +11,13 @@ BUNDLES := .test-bundles
 MINUTES ?= 60
 HEADERS := .onnxruntime-headers
 
-.PHONY: help demo test test-gstreamer lint format bench-accuracy demo-figures soak clean fuzz
+.PHONY: help demo test test-gstreamer lint format bench-accuracy demo-figures soak clean fuzz test-aarch64
 
 help:
 	@echo "make demo     install the runtime alone and score the sample photographs, degraded and not"
 	@echo "make test     run everything: lint, types, tests, and the runtime on its oldest versions"
 	@echo "make fuzz MINUTES=60   attack every boundary for that long (tests/fuzz)"
+	@echo "make test-aarch64     the runtime's tests on arm64, emulated"
 	@echo "make lint     only ruff and mypy"
 	@echo "make format   let ruff rewrite what it can"
 	@echo "make bench-accuracy   distortion ladders of the demo encoder: docs/accuracy"
@@ -77,6 +78,10 @@ test-gstreamer:
 
 fuzz: $(DEV)/.installed
 	$(DEV)/bin/python tests/fuzz/run.py $(MINUTES)
+
+# The runtime's tests on arm64 under qemu; minutes, and root on Debian, so not part of `make test`.
+test-aarch64: $(DEV)/.installed $(BUNDLES)/.made
+	PYTHON=$(DEV)/bin/python tests/aarch64/run.sh $(BUNDLES)
 
 lint: $(DEV)/.installed
 	$(DEV)/bin/python -m ruff check .

@@ -18,6 +18,7 @@ from maclip_runtime.bundle.external_data import refuse_external_data
 from maclip_runtime.bundle.manifest import BundleFile, Manifest, Role
 from maclip_runtime.bundle.parsing import parse_manifest
 from maclip_runtime.bundle.reading import read_regular_file
+from maclip_runtime.bundle.signatures import check_trust
 from maclip_runtime.errors import BundleError, Remedy
 from maclip_runtime.vocabulary import Precision, ViewMode
 
@@ -139,22 +140,35 @@ class Bundle:
 def open_bundle(path: str | os.PathLike[str]) -> Bundle:
     """Open the bundle at `path`, or the one inside the package if `path` is "demo".
 
-    Reads the manifest only; raises BundleError if it can't be used.
+    Reads the manifest only; raises BundleError if it can't be used, and where MACLIP_TRUSTED_KEYS is set
+    and none of those keys signed it.
     """
     root = _DEMO_PATH if path == DEMO_NAME else Path(path)
-    manifest_path = root / MANIFEST_NAME
-    make_one = Remedy("make one", ("export",))
+    data = read_manifest(root)
+    if path != DEMO_NAME:  # which is part of this package, and trusted as its code is
+        check_trust(root, data)
+    return parse_bundle(root, data)
+
+
+def read_manifest(root: Path) -> bytes:
+    """The bytes of a bundle's manifest; nothing about them is checked."""
     try:
-        text = read_regular_file(manifest_path, most=_LARGEST_MANIFEST).decode("utf-8")
-        resolved = root.resolve()
+        return read_regular_file(root / MANIFEST_NAME, most=_LARGEST_MANIFEST)
     except (FileNotFoundError, NotADirectoryError):
         found = "has no manifest.json, so it is no bundle" if root.is_dir() else "no such bundle"
-        raise BundleError(f"{root}: {found}", make_one) from None
-    except UnicodeDecodeError as error:
-        raise BundleError(f"{manifest_path}: not UTF-8 ({error})", _DAMAGED) from None
+        raise BundleError(f"{root}: {found}", Remedy("make one", ("export",))) from None
     # ValueError: NUL in a path; RuntimeError: a loop of links, before Python 3.13.
     except (OSError, ValueError, RuntimeError) as error:
-        raise _refuse_unreadable(manifest_path, error) from None
+        raise _refuse_unreadable(root / MANIFEST_NAME, error) from None
+
+
+def parse_bundle(root: Path, data: bytes) -> Bundle:
+    """The bundle at `root` whose manifest these bytes are; BundleError if it can't be used."""
+    manifest_path = root / MANIFEST_NAME
+    try:
+        text, resolved = data.decode("utf-8"), root.resolve()
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{manifest_path}: not UTF-8 ({error})", _DAMAGED) from None
     try:
         manifest = parse_manifest(text)
         for file in manifest.files:
