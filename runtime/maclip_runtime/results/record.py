@@ -29,10 +29,10 @@ def to_record(result: Score | PictureError) -> Record:
     }
 
 
-def to_flat_record(result: Score | PictureError) -> dict[str, Value]:
-    """A result as a row of a table: a column per attribute, `attribute_` before its name."""
+def to_flat_record(record: Record) -> dict[str, Value]:
+    """A record as a row of a table: a column per attribute, `attribute_` before its name."""
     flat: dict[str, Value] = {}
-    for name, value in to_record(result).items():
+    for name, value in record.items():
         if isinstance(value, dict):
             flat.update({f"{_PREFIX}{key}": item for key, item in value.items()})
         else:
