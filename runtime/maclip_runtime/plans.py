@@ -21,6 +21,7 @@ from maclip_runtime.engines.driver import Gpu, find_driver
 from maclip_runtime.engines.tensorrt_library import import_library, make_logger
 from maclip_runtime.errors import EngineError, Remedy, UsageError
 from maclip_runtime.files import write_whole
+from maclip_runtime.signals import Held, hold_signals
 from maclip_runtime.vocabulary import PlanLibrary, Precision
 
 Progress = Callable[[str, int, int], None]  # phase, steps done, steps in all
@@ -157,13 +158,15 @@ def _compile(
     _add_profile(builder, network, config, options.profile, name)
     if options.workspace is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace)
-    monitor = _make_monitor(trt, progress)
-    config.progress_monitor = monitor
     if library == "tensorrt-rtx":
         _configure_rtx(trt, config, options.compute_capabilities)
     else:
         _configure_tensorrt(trt, config, options)
-    plan = builder.build_serialized_network(network, config)
+    # An exception that a signal raises in one of the library's callbacks would be lost there.
+    with hold_signals() as held:
+        monitor = _make_monitor(trt, progress, held)
+        config.progress_monitor = monitor
+        plan = builder.build_serialized_network(network, config)
     if monitor.error is not None:
         raise monitor.error
     if plan is None:
@@ -219,8 +222,11 @@ def _add_profile(builder: Any, network: Any, config: Any, wanted: Profile, name:
         )
 
 
-def _make_monitor(trt: ModuleType, progress: Progress) -> Any:
-    """The builder's progress. An exception must not leave a callback: it is kept in `.error`."""
+def _make_monitor(trt: ModuleType, progress: Progress, held: Held) -> Any:
+    """The builder's progress, which ends the building where a signal is held.
+
+    An exception must not leave a callback: it is kept in `.error`.
+    """
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[name-defined, misc]
         def __init__(self) -> None:
@@ -236,7 +242,7 @@ def _make_monitor(trt: ModuleType, progress: Progress) -> Any:
                 progress(phase_name, step + 1, self.steps.get(phase_name, step + 1))
             except BaseException as error:  # noqa: BLE001  also KeyboardInterrupt
                 self.error = error
-            return self.error is None
+            return self.error is None and held.number is None
 
         def phase_finish(self, phase_name: str) -> None:
             self.steps.pop(phase_name, None)
