@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 
 from maclip_runtime.errors import UsageError
@@ -113,3 +114,42 @@ def test_an_alert_may_go_by_another_quantity():
 def test_rules_that_cannot_be_are_refused(rules):
     with pytest.raises(UsageError):
         AlertRules(**rules)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_alerts_and_recoveries_alternate_whatever_happens(seed):
+    rng = np.random.default_rng(seed)
+    scores = np.clip(0.55 + np.cumsum(rng.normal(0, 0.006, 2000)), 0, 1)
+    scenes = set(rng.choice(2000, 20, replace=False))
+    scene = [frame == 0 or frame in scenes for frame in range(2000)]
+    found = run(AlertRules(below=0.5, after=0.5, drop=0.1), scores, scene=scene)
+    names = [name for name, _ in found if name != "scene"]
+    assert names == (["alert", "recovered"] * len(names))[: len(names)]
+
+
+def test_a_lens_that_is_covered_in_three_steps_is_a_drop():
+    scores = [0.8] * 50 + [0.7, 0.6] + [0.4] * 98
+    scene = [frame in (0, 50, 51, 52) for frame in range(150)]
+    detail = [10.0] * 50 + [7.0, 4.0] + [1.0] * 98
+    found = run(AlertRules(drop=0.2), scores, scene=scene, detail=detail)
+    assert [name for name, _ in found] == ["scene", "scene", "scene", "alert"]
+
+
+def test_a_covered_lens_recovers_when_it_is_free_again():
+    scores = [0.8] * 50 + [0.4] * 50 + [0.8] * 50
+    scene = [frame in (0, 50, 100) for frame in range(150)]
+    detail = [10.0] * 50 + [1.0] * 50 + [10.0] * 50
+    found = run(AlertRules(drop=0.2), scores, scene=scene, detail=detail)
+    assert found == [("scene", 50), ("alert", 60), ("scene", 100), ("recovered", 110)]
+
+
+def test_after_a_cut_a_drop_is_measured_against_the_new_scene():
+    scores = [0.8] * 50 + [0.6] * 50 + [0.35] * 50
+    scene = [frame in (0, 50) for frame in range(150)]
+    assert run(AlertRules(drop=0.2), scores, scene=scene) == [("scene", 50), ("alert", 110)]
+
+
+def test_two_rules_make_one_alert():
+    scores = [0.8] * 50 + [0.4] * 60 + [0.8] * 60
+    found = run(AlertRules(below=0.5, after=3.0, drop=0.2), scores)
+    assert found == [("alert", 60), ("recovered", 140)]  # below lasts longer, and so takes longer

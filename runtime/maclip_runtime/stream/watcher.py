@@ -174,7 +174,7 @@ class _Watched:
             yield from self._refuse(error)
             return
         latency = time.monotonic() - frame.arrived
-        events = [*self._events.read(reading), *self._back]
+        events = [*self._back, *self._events.read(reading)]
         self._back = []
         yield self._observe(reading, events[0] if events else None, latency, frame.pixels)
         for event in events[1:]:
