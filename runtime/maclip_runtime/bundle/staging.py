@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -20,11 +21,22 @@ from maclip_runtime.bundle.bundle import (
     Bundle,
     hash_file,
     open_bundle,
+    parse_bundle,
+    read_manifest,
     resolve_inside,
 )
 from maclip_runtime.bundle.manifest import BundleFile, Manifest, Role
+from maclip_runtime.bundle.signatures import (
+    SIGNATURE_NAME,
+    SIGNING_KEY,
+    find_signing_key,
+    read_key_id,
+    sign,
+)
 from maclip_runtime.errors import BundleError, Remedy
 from maclip_runtime.files import write_whole
+
+_log = logging.getLogger(__name__)
 
 
 def describe_file(path: Path, role: Role, **details: object) -> BundleFile:
@@ -78,15 +90,17 @@ def stage_bundle(destination: Path, *, replace: bool) -> Iterator[Path]:
 def add_file(bundle: Bundle, entry: BundleFile, data: bytes) -> BundleFile:
     """Put a file into an existing bundle, or in the place of one of that name; returns its entry.
 
-    Size and checksum are filled in. The file appears whole, and the manifest only after it.
+    Size and checksum are filled in. The file appears whole, and the manifest only after it. The manifest is
+    signed with MACLIP_SIGNING_KEY; without it the bundle is no longer signed, and a warning says so.
     """
+    key = find_signing_key()  # or a refusal, before anything is changed
     write_whole(resolve_inside(bundle.path, entry.path), data)
     entry = replace(entry, size=len(data), sha256=hashlib.sha256(data).hexdigest())
     # Read again: another process may have added a file meanwhile.
     manifest = open_bundle(bundle.path).manifest
     others = tuple(file for file in manifest.files if file.path != entry.path)
     manifest = replace(manifest, files=(*others, entry))
-    write_whole(bundle.path / MANIFEST_NAME, manifest.to_json().encode())
+    _put_manifest(bundle.path, manifest.to_json().encode(), key)
     return entry
 
 
@@ -97,6 +111,36 @@ def write_prompts(directory: Path, embeddings: NDArray[np.float32]) -> BundleFil
     return describe_file(path, "prompts")
 
 
-def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Write the manifest of a staged bundle; its files must be in place already."""
-    (directory / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
+def write_manifest(directory: Path, manifest: Manifest, key: Path | None = None) -> None:
+    """Write the manifest of a staged bundle, signed with `key`, or with MACLIP_SIGNING_KEY if that is set.
+
+    Its files must be in place already.
+    """
+    _put_manifest(directory, manifest.to_json().encode(), key or find_signing_key())
+
+
+def sign_bundle(path: Path, key: Path) -> str:
+    """Sign a bundle with a private key (PEM); returns the id of the key.
+
+    Every file's checksum is verified first: what is signed is what is there.
+    """
+    manifest = path / MANIFEST_NAME
+    data = read_manifest(path)
+    bundle = parse_bundle(path, data)
+    for file in bundle.manifest.files:
+        bundle.locate(file)
+    signature = sign(data, key)
+    write_whole(manifest.with_name(SIGNATURE_NAME), signature)
+    return read_key_id(signature)
+
+
+def _put_manifest(directory: Path, manifest: bytes, key: Path | None) -> None:
+    """The manifest and its signature, or the manifest and none."""
+    signature = directory / SIGNATURE_NAME
+    signed = None if key is None else sign(manifest, key)
+    write_whole(directory / MANIFEST_NAME, manifest)
+    if signed is not None:
+        write_whole(signature, signed)
+    elif signature.exists():
+        signature.unlink()
+        _log.warning("%s: changed, and so no longer signed (%s is not set)", directory, SIGNING_KEY)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import Literal
 
 from PIL import Image
@@ -11,7 +10,7 @@ from PIL import Image
 from maclip_runtime.bundle.bundle import DEMO_NAME
 from maclip_runtime.cli.console import tell
 from maclip_runtime.cli.options import parse_precision
-from maclip_runtime.errors import UsageError, refuse_unknown
+from maclip_runtime.errors import refuse_unknown
 from maclip_runtime.results.score import QUANTITIES
 from maclip_runtime.scorer import Scorer
 from maclip_runtime.vocabulary import EngineChoice, Precision, Preset, ViewMode
@@ -47,12 +46,6 @@ def open_scorer(
         threads=threads,
         exif_orientation=exif_orientation,
     )
-
-
-def check_folder(output: Path) -> None:
-    """Raise UsageError, before long work begins, where an output's folder is missing."""
-    if not output.absolute().parent.is_dir():
-        raise UsageError(f"{output.parent}: no such directory to write {output.name} to")
 
 
 def check_quantity(scorer: Scorer, quantity: str) -> None:

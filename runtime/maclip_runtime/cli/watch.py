@@ -23,9 +23,10 @@ from maclip_runtime.cli.options import (
     parse_size,
 )
 from maclip_runtime.cli.requirement import open_requirement
-from maclip_runtime.cli.scoring import check_folder, open_scorer
+from maclip_runtime.cli.scoring import open_scorer
 from maclip_runtime.cli.watch_loop import open_lines, open_report, run_watcher
 from maclip_runtime.errors import UsageError
+from maclip_runtime.files import check_output
 from maclip_runtime.results.metrics import Metrics
 from maclip_runtime.results.watch_lines import LineFormat, write_lines
 from maclip_runtime.sources.raw import RawFormat
@@ -160,7 +161,7 @@ def watch(
     bundle; 3 alerts, with --fail-on-alert; 130 or 143 interrupted while reading files.
     """
     for path in filter(None, (output, report)):
-        check_folder(path)
+        check_output(path, sources)
     address = None if metrics is None else _parse_address(metrics)
     open_watcher = partial(
         Watcher,
