@@ -259,13 +259,12 @@ def read_source(
     raw_format: RawFormat | None = None,
     sampling: Sampling = ALL_FRAMES,
     changed: threading.Condition | None = None,
-    opener: Callable[..., Source] = open_source,
 ) -> SourceReader:
     """Start reading a SOURCE, as `open_source` takes it; that it cannot be opened is in its `Ended`."""
     if live is None and is_camera(source):
         live = True  # known before it is open, which a camera may not be for long
     connect = partial(
-        opener, source, frame_rate=frame_rate, raw_format=raw_format, sampling=sampling
+        open_source, source, frame_rate=frame_rate, raw_format=raw_format, sampling=sampling
     )
     return SourceReader(hide_password(source), connect, live=live, changed=changed)
 

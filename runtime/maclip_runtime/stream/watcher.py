@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from maclip_runtime.errors import FrameError, MaclipError, PictureError, UsageError
@@ -17,14 +17,12 @@ from maclip_runtime.scorer import Scorer
 from maclip_runtime.sources.raw import RawFormat
 from maclip_runtime.sources.reader import SourceReader, read_in_turns, read_source
 from maclip_runtime.sources.sampling import Sampling
-from maclip_runtime.sources.select import open_source
 from maclip_runtime.sources.source import (
     Ended,
     Item,
     Lost,
     Notice,
     Reconnected,
-    Source,
     SourceFrame,
     hide_password,
 )
@@ -52,8 +50,7 @@ class Watcher:
 
     sources: as `open_source` takes them, each once. views_per_frame: as for `Stream`; by default "auto" for
     live sources, and 8 for others, whose scores do not depend on the machine then. live: see
-    `SourceReader`. every, rate: see `Sampling`. frame_rate, raw_format: see `open_source`, which
-    `opener` may replace.
+    `SourceReader`. every, rate: see `Sampling`. frame_rate, raw_format: see `open_source`.
 
     Iterating gives, once, Observations, Remarks, and the error of a source that failed. `statuses` are the
     sources' so far, in their order; `live` says whether a source is, as far as known. Close it, or use it
@@ -72,7 +69,6 @@ class Watcher:
         rate: float | None = None,
         frame_rate: float | None = None,
         raw_format: RawFormat | None = None,
-        opener: Callable[..., Source] = open_source,
     ) -> None:
         names = [hide_password(source) for source in sources]
         if len(set(names)) < len(names):
@@ -91,7 +87,6 @@ class Watcher:
                 raw_format=raw_format,
                 sampling=sampling,
                 changed=changed,
-                opener=opener,
             )
             watched = _Watched(reader, scorer, views_per_frame, share, alerts or AlertRules())
             self._watched[reader] = watched
