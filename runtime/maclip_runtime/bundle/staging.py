@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -33,10 +34,13 @@ from maclip_runtime.bundle.signatures import (
     read_key_id,
     sign,
 )
-from maclip_runtime.errors import BundleError, Remedy
+from maclip_runtime.errors import BundleError, OutputError, Remedy
 from maclip_runtime.files import write_whole
+from maclip_runtime.locks import lock_file
 
 _log = logging.getLogger(__name__)
+
+LOCK_NAME = ".manifest.lock"  # there only while a file is added
 
 
 def describe_file(path: Path, role: Role, **details: object) -> BundleFile:
@@ -62,7 +66,7 @@ def stage_bundle(destination: Path, *, replace: bool) -> Iterator[Path]:
     """A directory to fill that becomes `destination` when the block ends without an error.
 
     After an error nothing is left, and an existing bundle is as it was. Only a bundle is ever
-    replaced, and only if `replace` says so.
+    replaced, and only if `replace` says so; one that appears meanwhile is not.
     """
     check_destination(destination, replace=replace)
     parent = destination.absolute().parent
@@ -76,15 +80,41 @@ def stage_bundle(destination: Path, *, replace: bool) -> Iterator[Path]:
     try:
         yield staging
         staging.chmod(0o755)  # mkdtemp makes it private
-        if destination.exists():
-            retired = staging.with_suffix(".old")
-            destination.rename(retired)
-            staging.rename(destination)
-            shutil.rmtree(retired)
-        else:
-            staging.rename(destination)
+        try:
+            with _locked(parent / f".{destination.name}.lock"):
+                _take_place(staging, destination, replace=replace)
+        except OSError as error:  # a mount point, say
+            raise BundleError(f"{destination}: cannot be written ({error.strerror})") from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _take_place(staging: Path, destination: Path, *, replace: bool) -> None:
+    """Rename a staged bundle to its destination; BundleError if another one has come there."""
+    check_destination(destination, replace=replace)
+    if destination.exists():
+        retired = staging.with_suffix(".old")
+        destination.rename(retired)
+        staging.rename(destination)
+        shutil.rmtree(retired)
+        return
+    try:
+        staging.rename(destination)  # which never replaces a directory that holds something
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        check_destination(destination, replace=False)
+        raise
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock that leaves no file behind."""
+    with lock_file(path):
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def add_file(bundle: Bundle, entry: BundleFile, data: bytes) -> BundleFile:
@@ -94,13 +124,18 @@ def add_file(bundle: Bundle, entry: BundleFile, data: bytes) -> BundleFile:
     signed with MACLIP_SIGNING_KEY; without it the bundle is no longer signed, and a warning says so.
     """
     key = find_signing_key()  # or a refusal, before anything is changed
-    write_whole(resolve_inside(bundle.path, entry.path), data)
     entry = replace(entry, size=len(data), sha256=hashlib.sha256(data).hexdigest())
-    # Read again: another process may have added a file meanwhile.
-    manifest = open_bundle(bundle.path).manifest
-    others = tuple(file for file in manifest.files if file.path != entry.path)
-    manifest = replace(manifest, files=(*others, entry))
-    _put_manifest(bundle.path, manifest.to_json().encode(), key)
+    try:
+        with _locked(bundle.path / LOCK_NAME):
+            write_whole(resolve_inside(bundle.path, entry.path), data)
+            # Read again: another process may have added a file meanwhile.
+            manifest = open_bundle(bundle.path).manifest
+            others = tuple(file for file in manifest.files if file.path != entry.path)
+            manifest = replace(manifest, files=(*others, entry))
+            _put_manifest(bundle.path, manifest.to_json().encode(), key)
+    except (OSError, OutputError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BundleError(f"{bundle.path}: cannot be written ({reason})") from None
     return entry
 
 
