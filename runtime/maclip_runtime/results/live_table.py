@@ -17,6 +17,7 @@ from maclip_runtime.stream.status import SourceStatus
 _BARS = "▁▂▃▄▅▆▇█"
 _LEAST_SPAN = 0.1  # of scores that a sparkline spreads over its height: less would magnify noise
 _LINES_AROUND = 5  # of the table, beside its rows
+_LEAST_TREND, _MOST_TREND = 8, 30  # seconds, and columns
 _WIDE = 110  # columns from which on all of the table is shown
 _REFRESHES = 4  # a second
 
@@ -39,12 +40,17 @@ class _LiveTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         wide = options.max_width >= _WIDE
-        trend = 30 if wide else 8
         widths = {
-            "score": 5, f"{trend} s": trend, "fps": 5, "fresh": 5, "dropped": 7, "latency": 7,
+            "score": 5, "fps": 5, "fresh": 5, "dropped": 7, "latency": 7,
             **({"views": 9} if wide else {}), "last event": 17 if wide else 14,
         }  # fmt: skip
-        room = options.max_width - sum(widths.values()) - 2 * len(widths) - 3
+        room = options.max_width - sum(widths.values()) - 2 * (len(widths) + 1) - 3
+        # What the names leave is the trend's.
+        longest = max(len(_strip_scheme(status.name)) for status in self._statuses)
+        trend = min(max(room - longest, _LEAST_TREND), _MOST_TREND if wide else _LEAST_TREND)
+        room -= trend
+        score = widths.pop("score")
+        widths = {"score": score, f"{trend} s": trend, **widths}
         shown, caption = self._statuses, self._caption
         rows = max(1, console.height - _LINES_AROUND)
         if len(shown) > rows:
