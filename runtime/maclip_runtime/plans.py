@@ -16,7 +16,7 @@ from typing import Any
 
 from maclip_runtime.bundle.bundle import Bundle
 from maclip_runtime.bundle.manifest import BundleFile, PlanOrigin, Profile, Shape
-from maclip_runtime.bundle.staging import add_file
+from maclip_runtime.bundle.staging import add_file, lock_bundle
 from maclip_runtime.engines.driver import Gpu, find_driver
 from maclip_runtime.engines.tensorrt_library import import_library, make_logger
 from maclip_runtime.errors import EngineError, Remedy, UsageError
@@ -83,7 +83,12 @@ def build_plan(
     """
     target = _find_target(library, options)
     trt = import_library(library)
-    data = _compile(trt, library, bundle.locate(graph), graph.precision, options, progress)
+    path = bundle.locate(graph)
+    with lock_bundle(bundle.path):  # that it may be changed is seen before the work
+        pass
+    # An exception that a signal raises in a callback of the library's, as for its log, would be lost.
+    with hold_signals() as held:
+        data = _compile(trt, library, path, graph.precision, options, progress, held)
     capabilities = tuple(options.compute_capabilities) or (
         (target.compute_capability,) if target else ()
     )
@@ -139,6 +144,7 @@ def _compile(
     precision: Precision | None,
     options: PlanOptions,
     progress: Progress,
+    held: Held,
 ) -> bytes:
     logger = make_logger(trt)
     builder = trt.Builder(logger)
@@ -159,13 +165,13 @@ def _compile(
         _configure_rtx(trt, config, options.compute_capabilities)
     else:
         _configure_tensorrt(trt, config, options)
-    # An exception that a signal raises in one of the library's callbacks would be lost there.
-    with hold_signals() as held:
-        monitor = _make_monitor(trt, progress, held)
-        config.progress_monitor = monitor
-        plan = builder.build_serialized_network(network, config)
+    monitor = _make_monitor(trt, progress, held)
+    config.progress_monitor = monitor
+    plan = builder.build_serialized_network(network, config)
     if monitor.error is not None:
         raise monitor.error
+    if plan is None and held.number is not None:
+        raise EngineError(f"{graph}: the building was ended by a signal")
     if plan is None:
         larger = Remedy("try a larger {workspace}", settings={"workspace": None})
         raise EngineError(

@@ -3,12 +3,15 @@
 What every engine must do is in test_engine_contract, which graph it gets in test_select.
 """
 
+import shutil
+
 import numpy as np
 import onnxruntime
 import pytest
 
 from conftest import get_file
 from maclip_runtime import EngineError, FrameError, Scorer, UsageError, open_bundle
+from maclip_runtime.bundle.staging import add_file
 from maclip_runtime.engines import onnxruntime as engine_module
 from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
 
@@ -136,3 +139,11 @@ def test_a_graph_swapped_between_hashing_and_loading_is_not_run(
     )
     OnnxRuntimeEngine(small_bundle, get_file(small_bundle, ENCODER))
     assert len(reads) == 1
+
+
+def test_nothing_that_onnxruntime_prints_reaches_stdout(small_bundle, tmp_path, capsys):
+    bundle = open_bundle(shutil.copytree(small_bundle.path, tmp_path / "b.maclip"))
+    entry = add_file(bundle, get_file(bundle, "image_encoder.fp32.onnx"), b"no graph")
+    with pytest.raises(EngineError, match="cannot run it"):
+        OnnxRuntimeEngine(open_bundle(bundle.path), entry)
+    assert capsys.readouterr().out == ""

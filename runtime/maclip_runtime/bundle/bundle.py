@@ -10,6 +10,7 @@ import io
 import os
 import zipfile
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from maclip_runtime.bundle.manifest import BundleFile, Manifest, Role
 from maclip_runtime.bundle.parsing import parse_manifest
-from maclip_runtime.errors import BundleError, Remedy
+from maclip_runtime.errors import BundleError, Remedy, UsageError
 from maclip_runtime.vocabulary import Precision, ViewMode
 
 MANIFEST_NAME = "manifest.json"
@@ -120,6 +121,8 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
 
     Reads the manifest only; raises BundleError if it can't be used.
     """
+    if not os.fspath(path):
+        raise UsageError("the bundle's path is empty", f"name a directory, or {DEMO_NAME}")
     root = _DEMO_PATH if path == DEMO_NAME else Path(path)
     manifest_path = root / MANIFEST_NAME
     make_one = Remedy("make one", ("export",))
@@ -128,7 +131,7 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
     except FileNotFoundError:
         found = "has no manifest.json, so it is no bundle" if root.is_dir() else "no such bundle"
         raise BundleError(f"{root}: {found}", make_one) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a null byte in the path
         raise BundleError(f"{manifest_path}: not readable ({error})") from None
     try:
         manifest = parse_manifest(text)
@@ -154,13 +157,20 @@ def resolve_inside(root: Path, name: str) -> Path:
 
 def hash_file(path: Path) -> str:
     """SHA-256 of a file, as hexadecimal digits."""
-    with path.open("rb") as stream:
+    with _open(path) as stream:
         if hasattr(hashlib, "file_digest"):  # Python 3.11
             return hashlib.file_digest(stream, "sha256").hexdigest()
         digest = hashlib.sha256()
         while block := stream.read(1 << 20):
             digest.update(block)
         return digest.hexdigest()
+
+
+def _open(path: Path) -> BufferedReader:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise BundleError(f"{path}: not readable ({error.strerror})", _DAMAGED) from None
 
 
 def _check(path: Path, found: str, file: BundleFile) -> None:

@@ -6,11 +6,13 @@ frame graph gets the raw frame, and, if it is chunked, the views in portions, th
 
 from __future__ import annotations
 
+import io
 import logging
 import platform
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -277,9 +279,13 @@ def _open_session(
     with ThreadPoolExecutor(1) as pool:
         verified = pool.submit(bundle.verify, file, data)
         try:
-            session = onnxruntime.InferenceSession(
-                data, options, providers=[(provider, settings)], enable_fallback=0
-            )
+            # ONNX Runtime 1.17 knows no enable_fallback: it prints that it falls back.
+            with redirect_stdout(io.StringIO()) as said:
+                session = onnxruntime.InferenceSession(
+                    data, options, providers=[(provider, settings)], enable_fallback=0
+                )
+            for line in said.getvalue().splitlines():
+                logger.info("onnxruntime: %s", line)
         except Exception as error:  # noqa: BLE001  its exceptions have no other common base
             verified.result()
             reason = next(iter(str(error).splitlines()), type(error).__name__)
