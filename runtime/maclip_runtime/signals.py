@@ -79,5 +79,5 @@ def hold_signals() -> Iterator[Held]:
         yield held
     finally:
         restore()
-    if held.number is not None:
-        signal.raise_signal(held.number)
+        if held.number is not None:  # also after an error, which may well come of it
+            signal.raise_signal(held.number)

@@ -19,7 +19,7 @@ from maclip_runtime.bundle.manifest import BundleFile, Manifest, Role
 from maclip_runtime.bundle.parsing import parse_manifest
 from maclip_runtime.bundle.reading import read_regular_file
 from maclip_runtime.bundle.signatures import check_trust
-from maclip_runtime.errors import BundleError, Remedy
+from maclip_runtime.errors import BundleError, Remedy, UsageError
 from maclip_runtime.vocabulary import Precision, ViewMode
 
 MANIFEST_NAME = "manifest.json"
@@ -143,6 +143,8 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
     Reads the manifest only; raises BundleError if it can't be used, and where MACLIP_TRUSTED_KEYS is set
     and none of those keys signed it.
     """
+    if not os.fspath(path):
+        raise UsageError("the bundle's path is empty", f"name a directory, or {DEMO_NAME}")
     root = _DEMO_PATH if path == DEMO_NAME else Path(path)
     data = read_manifest(root)
     if path != DEMO_NAME:  # which is part of this package, and trusted as its code is

@@ -69,7 +69,8 @@ def stage_bundle(destination: Path, *, replace: bool) -> Iterator[Path]:
     replaced, and only if `replace` says so; one that appears meanwhile is not.
     """
     check_destination(destination, replace=replace)
-    parent = destination.absolute().parent
+    destination = Path(os.path.realpath(destination))  # a link to a bundle stays one
+    parent = destination.parent
     try:
         parent.mkdir(parents=True, exist_ok=True)
         staging = Path(
@@ -79,7 +80,8 @@ def stage_bundle(destination: Path, *, replace: bool) -> Iterator[Path]:
         raise BundleError(f"{destination}: cannot be written ({error.strerror})") from None
     try:
         yield staging
-        staging.chmod(0o755)  # mkdtemp makes it private
+        # mkdtemp makes it private.
+        staging.chmod(destination.stat().st_mode & 0o777 if destination.is_dir() else 0o755)
         try:
             with _locked(parent / f".{destination.name}.lock"):
                 _take_place(staging, destination, replace=replace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from typing import Literal
 
@@ -10,7 +11,7 @@ from PIL import Image
 from maclip_runtime.bundle.bundle import DEMO_NAME
 from maclip_runtime.cli.console import tell
 from maclip_runtime.cli.options import parse_precision
-from maclip_runtime.errors import refuse_unknown
+from maclip_runtime.errors import UsageError, refuse_unknown
 from maclip_runtime.results.score import QUANTITIES
 from maclip_runtime.scorer import Scorer
 from maclip_runtime.vocabulary import EngineChoice, Precision, Preset, ViewMode
@@ -30,6 +31,8 @@ def open_scorer(
     """The scorer that the options ask for; without a bundle the demo encoder's, which is said."""
     # The library has its own limit on a picture's size, and says so in an error.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    if bundle is None and "MACLIP_BUNDLE" in os.environ:  # click takes an empty one for none
+        raise UsageError("MACLIP_BUNDLE is empty", "unset it, or name a bundle")
     if bundle is None:
         tell(
             "no --bundle: scoring with the demo encoder, which is not CLIP; for CLIP's weights run "
