@@ -8,16 +8,20 @@ OLDEST := .venv-oldest
 DEMO := .venv-demo
 SYSTEM := .venv-system
 BUNDLES := .test-bundles
+MINUTES ?= 60
 HEADERS := .onnxruntime-headers
 
-.PHONY: help demo test test-gstreamer lint format bench-accuracy demo-figures clean
+.PHONY: help demo test test-gstreamer lint format bench-accuracy demo-figures soak clean fuzz test-aarch64
 
 help:
 	@echo "make demo     install the runtime alone and score the sample photographs, degraded and not"
 	@echo "make test     run everything: lint, types, tests, and the runtime on its oldest versions"
+	@echo "make fuzz MINUTES=60   attack every boundary for that long (tests/fuzz)"
+	@echo "make test-aarch64     the runtime's tests on arm64, emulated"
 	@echo "make lint     only ruff and mypy"
 	@echo "make format   let ruff rewrite what it can"
 	@echo "make bench-accuracy   distortion ladders of the demo encoder: docs/accuracy"
+	@echo "make soak     an hour of simulated stream: memory, threads and open files stay"
 	@echo "make demo-figures     the demo encoder's figures and plots: docs/demo-encoder"
 	@echo "make clean    remove environments and test bundles"
 
@@ -72,6 +76,13 @@ test-gstreamer:
 		echo "skipped: the tests of GStreamer pipelines need python3-gst-1.0 (tests/system_packages.sh)"; \
 	fi
 
+fuzz: $(DEV)/.installed
+	$(DEV)/bin/python tests/fuzz/run.py $(MINUTES)
+
+# The runtime's tests on arm64 under qemu; minutes, and root on Debian, so not part of `make test`.
+test-aarch64: $(DEV)/.installed $(BUNDLES)/.made
+	PYTHON=$(DEV)/bin/python tests/aarch64/run.sh $(BUNDLES)
+
 lint: $(DEV)/.installed
 	$(DEV)/bin/python -m ruff check .
 	$(DEV)/bin/python -m ruff format --check .
@@ -84,6 +95,9 @@ format: $(DEV)/.installed
 bench-accuracy: $(DEV)/.installed
 	$(DEV)/bin/python -m benchmarks.accuracy.distortions --bundle demo --output docs/accuracy \
 		--seen gaussian_blur,gaussian_noise,jpeg,downscale,overexposure,underexposure,low_contrast,pixelation,colour_quantisation,oversharpening
+
+soak: $(DEV)/.installed
+	$(DEV)/bin/python -m benchmarks.speed.keeping_up soak
 
 demo-figures: $(DEV)/.installed
 	$(DEV)/bin/python -m pip install --quiet --editable ".[demo]"

@@ -42,7 +42,8 @@ def read_prompts(path: Path) -> tuple[PromptPair, ...]:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PromptsError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        # The reader's own, no text, and what its constructors raise: dates of month 13, unhashable names.
         first = " ".join(str(error).split())
         raise PromptsError(f"{path}: neither YAML nor JSON ({first})") from None
     if not isinstance(data, dict) or not data:

@@ -106,6 +106,10 @@ class SourceError(MaclipError):
         self.transient = transient
 
 
+class OutputError(MaclipError):
+    """A file, device or pipe that results cannot be written to."""
+
+
 class BundleError(MaclipError):
     """A bundle that is missing, damaged, or made for another version."""
 

@@ -21,6 +21,7 @@ from maclip_runtime.engines.driver import Gpu, find_driver
 from maclip_runtime.engines.tensorrt_library import import_library, make_logger
 from maclip_runtime.errors import EngineError, Remedy, UsageError
 from maclip_runtime.files import write_whole
+from maclip_runtime.signals import Held, hold_signals
 from maclip_runtime.vocabulary import PlanLibrary, Precision
 
 Progress = Callable[[str, int, int], None]  # phase, steps done, steps in all
@@ -82,7 +83,9 @@ def build_plan(
     """
     target = _find_target(library, options)
     trt = import_library(library)
-    data = _compile(trt, library, bundle.locate(graph), graph.precision, options, progress)
+    data = _compile(
+        trt, library, bundle.read(graph), graph.path, graph.precision, options, progress
+    )
     capabilities = tuple(options.compute_capabilities) or (
         (target.compute_capability,) if target else ()
     )
@@ -134,7 +137,8 @@ def _find_target(library: PlanLibrary, options: PlanOptions) -> Gpu | None:
 def _compile(
     trt: ModuleType,
     library: PlanLibrary,
-    graph: Path,
+    graph: bytes,
+    name: str,
     precision: Precision | None,
     options: PlanOptions,
     progress: Progress,
@@ -144,29 +148,31 @@ def _compile(
     flag = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     network = builder.create_network(flag)
     parser = trt.OnnxParser(network, logger)
-    if not parser.parse_from_file(str(graph)):
+    if not parser.parse(graph):
         errors = [parser.get_error(index).desc() for index in range(parser.num_errors)]
         reason = " ".join(" ".join(errors).split())
-        raise EngineError(f"{graph}: {library} cannot read this graph: {reason}")
+        raise EngineError(f"{name}: {library} cannot read this graph: {reason}")
     config = builder.create_builder_config()
     if precision == "fp32":  # TF32, on by default, keeps ten bits of a product's factors
         config.clear_flag(trt.BuilderFlag.TF32)
-    _add_profile(builder, network, config, options.profile, graph)
+    _add_profile(builder, network, config, options.profile, name)
     if options.workspace is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace)
-    monitor = _make_monitor(trt, progress)
-    config.progress_monitor = monitor
     if library == "tensorrt-rtx":
         _configure_rtx(trt, config, options.compute_capabilities)
     else:
         _configure_tensorrt(trt, config, options)
-    plan = builder.build_serialized_network(network, config)
+    # An exception that a signal raises in one of the library's callbacks would be lost there.
+    with hold_signals() as held:
+        monitor = _make_monitor(trt, progress, held)
+        config.progress_monitor = monitor
+        plan = builder.build_serialized_network(network, config)
     if monitor.error is not None:
         raise monitor.error
     if plan is None:
         larger = Remedy("try a larger {workspace}", settings={"workspace": None})
         raise EngineError(
-            f"{graph}: {library} built no plan: {logger.reason}",
+            f"{name}: {library} built no plan: {logger.reason}",
             larger if options.workspace is not None else "",
         )
     if options.timing_cache is not None:
@@ -201,7 +207,7 @@ def _members(enumeration: Any) -> list[tuple[str, Any]]:
     return list(enumeration.__members__.items())
 
 
-def _add_profile(builder: Any, network: Any, config: Any, wanted: Profile, graph: Path) -> None:
+def _add_profile(builder: Any, network: Any, config: Any, wanted: Profile, name: str) -> None:
     """One optimization profile for the network's dynamic inputs."""
     profile = builder.create_optimization_profile()
     dynamic = False
@@ -212,12 +218,15 @@ def _add_profile(builder: Any, network: Any, config: Any, wanted: Profile, graph
             profile.set_shape(tensor.name, *wanted[tensor.name])
     if dynamic and config.add_optimization_profile(profile) < 0:
         raise UsageError(
-            f"{graph.name}: shapes {dict(wanted)} are not in order; smallest <= best <= largest"
+            f"{name}: shapes {dict(wanted)} are not in order; smallest <= best <= largest"
         )
 
 
-def _make_monitor(trt: ModuleType, progress: Progress) -> Any:
-    """The builder's progress. An exception must not leave a callback: it is kept in `.error`."""
+def _make_monitor(trt: ModuleType, progress: Progress, held: Held) -> Any:
+    """The builder's progress, which ends the building where a signal is held.
+
+    An exception must not leave a callback: it is kept in `.error`.
+    """
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[name-defined, misc]
         def __init__(self) -> None:
@@ -233,7 +242,7 @@ def _make_monitor(trt: ModuleType, progress: Progress) -> Any:
                 progress(phase_name, step + 1, self.steps.get(phase_name, step + 1))
             except BaseException as error:  # noqa: BLE001  also KeyboardInterrupt
                 self.error = error
-            return self.error is None
+            return self.error is None and held.number is None
 
         def phase_finish(self, phase_name: str) -> None:
             self.steps.pop(phase_name, None)

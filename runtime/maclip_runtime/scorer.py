@@ -14,7 +14,7 @@ import numpy as np
 from maclip_runtime.bundle.bundle import Bundle, open_bundle
 from maclip_runtime.engines.engine import Pending
 from maclip_runtime.engines.select import select_engine
-from maclip_runtime.errors import FrameError, PictureError, refuse_unknown
+from maclip_runtime.errors import EngineError, FrameError, PictureError, refuse_unknown
 from maclip_runtime.lookahead import run_ahead
 from maclip_runtime.method.head import Cues, score_views
 from maclip_runtime.method.pixels import Floats
@@ -105,12 +105,24 @@ class Scorer:
         )
 
     def score_views(self, features: Floats) -> Cues:
-        """The cues of views from their features `[N, D]`."""
+        """The cues of views from their features `[N, D]`.
+
+        EngineError if they are not finite: features may be and still be beyond the method's arithmetic.
+        """
         manifest = self.bundle.manifest
         method = manifest.method
-        return score_views(
-            features, self._prompts, method.logit_scale, method.head, manifest.scored
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # it is said below
+            cues = score_views(
+                features, self._prompts, method.logit_scale, method.head, manifest.scored
+            )
+        found = (cues.score, cues.attributes, *cues.values.values(), *cues.weights.values())
+        if not all(np.isfinite(values).all() for values in found):
+            raise EngineError(
+                f"{self.bundle.path / self.selection.file.path}: its features give a score that is no "
+                "finite number",
+                "export the bundle again",
+            )
+        return cues
 
     def conclude(self, features: Floats, prepared: PreparedFrame, path: str) -> Score:
         """The score of a picture from its features `[V, D]`."""

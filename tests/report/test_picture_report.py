@@ -12,8 +12,8 @@ from PIL import Image
 from maclip_runtime.errors import PictureError, UsageError
 from maclip_runtime.method.geometry import ViewGeometry
 from maclip_runtime.method.quality_map import blend_windows
-from maclip_runtime.report.page import show_name
 from maclip_runtime.report.pictures import PictureReport
+from maclip_runtime.results.names import show_name
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.jpg"))
 NAMES = ("quality", "noise")

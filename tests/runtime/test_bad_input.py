@@ -126,3 +126,18 @@ def test_an_output_that_cannot_be_written_is_said_before_scoring(
     done = maclip("score", pictures, "--bundle", rn_small_bundle, "--output", output)
     assert done.returncode == 2
     assert "no such directory" in done.stderr
+
+
+@pytest.mark.parametrize("size", ["99999x99999", "10x70000"])
+def test_a_frame_that_cannot_be_drawn_is_refused_at_once(maclip, rn_small_bundle, size):
+    done = maclip("bench", rn_small_bundle, "--frame", size)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert f"--frame {size}: larger than 50 megapixels" in line
+
+
+@pytest.mark.parametrize("threads", ["0", "5000", "3000000000"])
+def test_threads_have_a_range(maclip, rn_small_bundle, pictures, threads):
+    done = maclip("score", pictures, "--bundle", rn_small_bundle, "--threads", threads)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr

@@ -79,8 +79,8 @@ def measure(kind, picture, preset="native", bundle="demo"):
     return float(done.stdout)
 
 
-# Seen, with the demo encoder, in MB: palette 462 (704 for three, 786 with a preset), RGBA 792 (869 for three),
-# 1-bit 450, 16-bit gray 560, thin 785, arrays 47 and 26. With RN50 at most 977 (three RGBA), and 1121 dense.
+# Seen, in MB, with the demo encoder: palette 462 (704 for three, 786 with a preset), RGBA 792 (869 for
+# three), 1-bit 450, 16-bit gray 560, thin 785, arrays 47 and 26. With RN50: at most 977, and 1121 dense.
 CASES = {  # of a PNG: width, height, bits, colour type, tRNS
     "palette with transparency": (10600, 10600, 8, 3, b"\0\x80"),
     "RGBA": (10600, 10600, 8, 6),

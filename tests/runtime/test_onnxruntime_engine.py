@@ -9,7 +9,7 @@ import pytest
 
 from conftest import get_file
 from maclip_runtime import EngineError, FrameError, Scorer, UsageError, open_bundle
-from maclip_runtime.engines import onnxruntime as engine_module
+from maclip_runtime.engines import session as session_module
 from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
 
 ENCODER = "image_encoder.fp32.onnx"
@@ -108,8 +108,8 @@ def test_dense_views_are_for_resnets(bundle_of):
 )
 def test_cpus_whose_int8_sums_saturate_are_known(tmp_path, monkeypatch, flags, machine, overflows):
     (tmp_path / "cpuinfo").write_text(flags)
-    monkeypatch.setattr(engine_module.platform, "machine", lambda: machine)
-    assert engine_module.overflows_int8(tmp_path / "cpuinfo") is overflows
+    monkeypatch.setattr(session_module.platform, "machine", lambda: machine)
+    assert session_module.overflows_int8(tmp_path / "cpuinfo") is overflows
 
 
 def test_threads_must_be_some(open_engine):

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -10,6 +13,7 @@ from maclip_runtime import EngineError, Scorer, UsageError, open_bundle
 from maclip_runtime.engines.compatibility import check_compatibility
 from maclip_runtime.engines.driver import Gpu, find_driver
 from maclip_runtime.plans import PlanOptions, build_plan, make_profile
+from maclip_runtime.signals import Interrupted
 from maclip_runtime.vocabulary import ENGINES
 
 no_driver = pytest.mark.skipif(find_driver() is not None, reason="this machine has a GPU")
@@ -121,6 +125,53 @@ def test_an_interrupted_build_leaves_nothing(rtx, bundle):
             interrupt,
         )
     assert sorted(bundle.path.iterdir()) == before
+
+
+def test_a_signal_during_a_build_ends_it(rtx, bundle):
+    def interrupt(number, frame):
+        raise Interrupted(number)
+
+    graph = graph_of(bundle, "frame.any.fp16.onnx")
+    options = PlanOptions(make_profile(graph, SIZES, (4, 16)))
+    before = sorted(bundle.path.iterdir())
+    handler = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with pytest.raises(Interrupted):
+            build_plan(
+                bundle, graph, "tensorrt-rtx", options, lambda *step: signal.raise_signal(15)
+            )
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert sorted(bundle.path.iterdir()) == before
+
+
+@pytest.mark.parametrize("delay", [0, 0.02, 0.1])
+def test_ctrl_c_is_not_swallowed_by_the_builder(rtx, rn_small_bundle, tmp_path, delay):
+    bundle = shutil.copytree(rn_small_bundle, tmp_path / "b.maclip")
+    before = sorted(bundle.iterdir())
+    # Says when the building begins, so that the signal comes while it lasts.
+    code = (
+        "import sys, maclip_runtime.plans as plans\n"
+        "compile = plans._compile\n"
+        "def begin(*a):\n print('begun', flush=True)\n return compile(*a)\n"
+        "plans._compile = begin\n"
+        "from maclip_runtime.cli import main\n"
+        "main()\n"
+    )
+    arguments = ["build", str(bundle), "--engine", "tensorrt-rtx"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "begun\n"
+    with pytest.raises(subprocess.TimeoutExpired):  # not yet ready: the signal comes amid the work
+        process.wait(delay)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate()
+    assert (process.returncode, error) == (130, "maclip: ended by SIGINT\n")
+    assert sorted(bundle.iterdir()) == before
 
 
 def test_the_command_builds_the_half_precision_frame_graph(rtx, maclip, rn_small_bundle, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.speed.camera import Camera, Script
 from maclip_runtime import PictureError, Reading, Scorer, Stream, UsageError
 from maclip_runtime.method.pixels import Frame
-from maclip_runtime.stream.stream import ViewsPerFrame
+from maclip_runtime.vocabulary import ViewsPerFrame
 from reference.make_images import picture
 
 WIDTH, HEIGHT = 608, 352  # 2 x 4 windows

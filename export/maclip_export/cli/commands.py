@@ -41,6 +41,13 @@ def export(
     activation: Annotated[
         Activation, typer.Option(help="For files whose origin does not tell.")
     ] = "auto",
+    trust_checkpoint: Annotated[
+        bool,
+        typer.Option(
+            "--trust-checkpoint",
+            help="Let torch run the code in a checkpoint that cannot be read without running it.",
+        ),
+    ] = False,
     text: Annotated[
         bool, typer.Option(help="Include the text graph, which `maclip prompts` needs.")
     ] = True,
@@ -84,6 +91,10 @@ def export(
             metavar="any|HxW",
         ),
     ] = None,
+    sign: Annotated[
+        Path | None,
+        typer.Option(help="Sign the bundle with this Ed25519 private key (PEM).", metavar="KEY"),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing bundle.")] = False,
 ) -> None:
     """Turn a CLIP checkpoint into a bundle: ONNX graphs and prompt embeddings, verified."""
@@ -109,11 +120,11 @@ def export(
     with report_steps() as report:
         report(f"loading {checkpoint or f'{model} {pretrained}'}")
         if checkpoint is not None:
-            loaded = load_file(checkpoint, activation)
+            loaded = load_file(checkpoint, activation, trust_checkpoint=trust_checkpoint)
         else:
             assert model is not None
             assert pretrained is not None
-            loaded = load_named(model, pretrained, activation)
+            loaded = load_named(model, pretrained, activation, trust_checkpoint=trust_checkpoint)
         bundle = export_bundle(
             loaded,
             output,
@@ -121,6 +132,7 @@ def export(
             selection,
             text_encoder=text,
             replace_existing=force,
+            signing_key=sign,
             report=report,
         )
     print_summary(bundle)

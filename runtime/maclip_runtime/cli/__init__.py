@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from maclip_runtime.errors import MaclipError
-
 
 def main() -> None:
     """Run `maclip`. Exit status: 0 done, 1 some pictures failed, 2 wrong usage or unusable bundle."""
     try:
-        from maclip_runtime.cli.app import build_app
+        from maclip_runtime.cli.run import run
     except ModuleNotFoundError as error:
         # The library's core installs without the command line's packages.
         if error.name not in ("typer", "rich"):
             raise
         sys.exit("maclip: the command line is not installed; run: pip install 'maclip-edge[cpu]'")
-    from maclip_runtime.cli.console import tell
-
-    try:
-        build_app()()
-    except MaclipError as error:
-        tell(error)
-        sys.exit(2)
+    sys.exit(run())

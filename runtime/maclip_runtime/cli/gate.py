@@ -24,9 +24,9 @@ from maclip_runtime.cli.options import (
     ThreadsOption,
     ViewsOption,
 )
-from maclip_runtime.cli.scoring import check_folder, check_quantity, open_scorer
+from maclip_runtime.cli.scoring import check_quantity, open_scorer
 from maclip_runtime.errors import PictureError, UsageError
-from maclip_runtime.files import write_whole
+from maclip_runtime.files import check_output, write_whole
 from maclip_runtime.gate.gate import Gate, write_gate
 from maclip_runtime.gate.labels import Labelled, read_labels
 from maclip_runtime.gate.settings import find_settings
@@ -99,8 +99,6 @@ def gate(
     """
     from maclip_runtime.gate.making import make_gate  # SciPy, which only this command needs
 
-    for path in filter(None, (output, plot)):
-        check_folder(path)
     if plot is not None:
         check_suffix(plot.suffix)
     if (labels is None) == (accept is None or reject is None):
@@ -113,6 +111,8 @@ def gate(
             for group, accepted in ((accept, True), (reject, False))
             for each in find_pictures(group or [], recursive=recursive)
         ]
+    for path in filter(None, (output, plot)):
+        check_output(path, [each.path for each in pictures if isinstance(each, Labelled)])
     scorer = open_scorer(
         bundle,
         engine=engine,
@@ -134,10 +134,7 @@ def gate(
         from maclip_runtime.report.gate_plot import plot_gate
 
         data = encode_picture(plot_gate(made, good[on], bad[on]), plot.suffix)
-        try:
-            write_whole(plot, data)
-        except OSError as error:
-            raise UsageError(f"{plot}: cannot be written ({error.strerror})") from None
+        write_whole(plot, data)
     if format == "json":
         typer.echo(json.dumps(asdict(made), indent=1, allow_nan=False))
     else:
@@ -168,7 +165,7 @@ def _score_groups(
                 (good if label.accept else bad).setdefault(name, []).append(value)
             if label.opinion is not None:
                 opinions[label.accept].append(label.opinion)
-            advance(Path(result.path).name)
+            advance(result.path)
     if not good or not bad:
         raise UsageError(
             "a gate needs pictures to accept and pictures to reject, at least one of each"

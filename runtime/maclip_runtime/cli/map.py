@@ -19,9 +19,9 @@ from maclip_runtime.cli.options import (
     ThreadsOption,
     ViewsOption,
 )
-from maclip_runtime.cli.scoring import check_folder, check_quantity, describe_settings, open_scorer
-from maclip_runtime.errors import PictureError, UsageError
-from maclip_runtime.files import write_whole
+from maclip_runtime.cli.scoring import check_quantity, describe_settings, open_scorer
+from maclip_runtime.errors import PictureError
+from maclip_runtime.files import check_output, write_whole
 from maclip_runtime.report.drawing import check_suffix, draw_map, encode_picture
 from maclip_runtime.sources.pictures import read_frame
 
@@ -55,7 +55,7 @@ def map_picture(
 
     Exit status: 0 done, 1 the picture cannot be scored, 2 wrong usage or an unusable bundle.
     """
-    check_folder(output)
+    check_output(output, [picture])
     check_suffix(output.suffix)
     scorer = open_scorer(
         bundle,
@@ -82,8 +82,5 @@ def map_picture(
     title = f"{os.path.basename(picture)}: {show} {result.quantities[show]:.4f}"  # noqa: PTH119  a name
     image = draw_map(frame, quality_map, title=title, notes=notes, side=side)
     data = encode_picture(image, output.suffix)
-    try:
-        write_whole(output, data)
-    except OSError as error:
-        raise UsageError(f"{output}: cannot be written ({error.strerror})") from None
+    write_whole(output, data)
     tell(f"{output}: {show} from {quality_map.values.min():.4f} to {quality_map.values.max():.4f}")

@@ -25,17 +25,18 @@ from maclip_runtime.cli.options import (
 from maclip_runtime.cli.requirement import open_requirement
 from maclip_runtime.cli.scoring import (
     DEMO_NOTE,
-    check_folder,
     check_quantity,
     describe_settings,
     open_scorer,
 )
 from maclip_runtime.errors import PictureError
+from maclip_runtime.files import check_output
 from maclip_runtime.method.pixels import Frame
 from maclip_runtime.report.page import open_templates
 from maclip_runtime.report.pictures import PictureReport
 from maclip_runtime.results.record import to_record
 from maclip_runtime.results.score import Score
+from maclip_runtime.signals import Interrupted
 from maclip_runtime.sources.paths import find_pictures
 from maclip_runtime.sources.pictures import read_frame
 
@@ -64,9 +65,11 @@ def report(
 ) -> None:
     """Score pictures into one self-contained page: worst first, with maps and attributes.
 
-    Exit status as of `maclip score`; 130 after Ctrl-C, which leaves a report of what was scored until then.
+    Exit status as of `maclip score`; 128 + n after signal n (130 after Ctrl-C), which leaves a report of
+    what was scored until then.
     """
-    check_folder(output)
+    found = list(find_pictures(paths, recursive=recursive))
+    check_output(output, [path for path in found if isinstance(path, str)])
     open_templates()  # what is missing is said before anything is scored
     scorer = open_scorer(
         bundle,
@@ -80,7 +83,6 @@ def report(
     )
     check_quantity(scorer, show)
     required = open_requirement(scorer, min_score, gate)
-    found = list(find_pictures(paths, recursive=recursive))
     failures = below = done = 0
     notes = [DEMO_NOTE] if scorer.bundle.manifest.weights.demo else []
     quantity, threshold = (required.quantity, required.threshold) if required else ("score", None)
@@ -95,16 +97,16 @@ def report(
                         failures += 1
                         tell(shown)
                         page.add_failure(shown)
-                        advance(Path(shown.picture).name)
+                        advance(shown.picture)
                         continue
                     page.add(to_record(result), shown, result.map(show))
                     below += required is not None and not required.is_met(result)
-                    advance(Path(result.path).name)
-        except KeyboardInterrupt:
+                    advance(result.path)
+        except (KeyboardInterrupt, Interrupted) as error:
             notes.append(f"Interrupted: {done} of {len(found)} pictures are here.")
             tell(notes[-1])
             page.write(output, notes)
-            raise typer.Exit(130) from None
+            raise typer.Exit(getattr(error, "status", 130)) from None
         page.write(output, notes)
     tell(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {done - failures} pictures")
     if failures:

@@ -9,6 +9,7 @@ from maclip_runtime.cli.console import tell
 from maclip_runtime.errors import UsageError
 from maclip_runtime.gate.gate import read_gate
 from maclip_runtime.gate.settings import find_settings
+from maclip_runtime.results.record import Record
 from maclip_runtime.results.score import Score
 from maclip_runtime.scorer import Scorer
 
@@ -23,6 +24,12 @@ class Requirement:
     def is_met(self, score: Score) -> bool:
         """Whether a picture meets it; a value that is no number does not."""
         return score.quantities[self.quantity] >= self.threshold
+
+    def is_met_by(self, record: Record) -> bool:
+        """Whether a picture met it, from what was kept of its score."""
+        attributes = record["attributes"]
+        assert isinstance(attributes, dict)
+        return float({**attributes, **record}[self.quantity]) >= self.threshold  # type: ignore[arg-type]
 
     def describe_miss(self, score: Score) -> str:
         """What a picture lacks that does not meet it."""

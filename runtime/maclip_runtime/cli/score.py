@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, TextIO, cast
 
 import typer
 
-from maclip_runtime.cli.console import show_progress, tell
+from maclip_runtime.cli.console import check_stdout, show_progress, tell
 from maclip_runtime.cli.options import (
     BundleOption,
     DeviceOption,
@@ -25,12 +28,17 @@ from maclip_runtime.cli.options import (
     ThreadsOption,
     ViewsOption,
 )
-from maclip_runtime.cli.requirement import open_requirement
-from maclip_runtime.cli.scoring import check_folder, open_scorer
-from maclip_runtime.errors import PictureError, UsageError
-from maclip_runtime.files import open_whole
+from maclip_runtime.cli.requirement import Requirement, open_requirement
+from maclip_runtime.cli.scoring import open_scorer
+from maclip_runtime.errors import OutputError, PictureError, UsageError
+from maclip_runtime.files import check_output, find_target, is_written_through, open_whole
+from maclip_runtime.gate.settings import find_settings
 from maclip_runtime.results.formats import Format, write_results
+from maclip_runtime.results.journal import open_journal
+from maclip_runtime.results.record import Record, to_record
 from maclip_runtime.results.score import Score
+from maclip_runtime.scorer import Scorer
+from maclip_runtime.signals import Held, Interrupted, hold_signals
 from maclip_runtime.sources.paths import find_pictures
 
 
@@ -47,6 +55,12 @@ def score(
         Path | None,
         typer.Option(help="Write the results to this file, not to stdout.", metavar="FILE"),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on where a run that was to write --output was interrupted."
+        ),
+    ] = False,
     min_score: MinScoreOption = None,
     gate: GateOption = None,
     recursive: RecursiveOption = False,
@@ -57,10 +71,16 @@ def score(
 
     One picture that cannot be read is one line on stderr; the others are still scored. Exit status:
     0 all scored, 1 some failed, 2 wrong usage or an unusable bundle, 3 all scored, but some below
-    --min-score or not through --gate.
+    --min-score or not through --gate; 128 + n after signal n, as 130 after Ctrl-C. What was scored until
+    then is on stdout, or beside --output for --resume.
     """
+    found = list(find_pictures(paths, recursive=recursive))
     if output is not None:
-        check_folder(output)
+        check_output(output, [each for each in found if isinstance(each, str)])
+    else:
+        check_stdout()
+    if resume and (output is None or is_written_through(find_target(output))):
+        raise UsageError("--resume needs --output with a file's name")
     scorer = open_scorer(
         bundle,
         engine=engine,
@@ -71,45 +91,117 @@ def score(
         threads=threads,
         exif_orientation=exif_orientation,
     )
-    required = open_requirement(scorer, min_score, gate)
-    found = list(find_pictures(paths, recursive=recursive))
-    failures = below = 0
-
-    def tally(
-        results: Iterable[Score | PictureError], advance: Callable[[str], None]
-    ) -> Iterator[Score | PictureError]:
-        nonlocal failures, below
-        for result in results:
-            if isinstance(result, PictureError):
-                failures += 1
-                tell(result)
-            elif result.enlarged:
-                note = "smaller than a view, so it was enlarged: outside the published method"
-                tell(f"{result.path}: {result.width} x {result.height} is {note}")
-            if required and isinstance(result, Score) and not required.is_met(result):
-                below += 1
-                tell(required.describe_miss(result))
-            path = result.picture if isinstance(result, PictureError) else result.path
-            advance(Path(path).name)
-            yield result
-
-    with _open_output(output) as stream, show_progress("scoring", len(found)) as advance:
-        names = [pair.name for pair in scorer.bundle.manifest.prompts]
-        write_results(tally(scorer.score_many(found), advance), format, stream, names)
-    if failures:
+    tally = Tally(open_requirement(scorer, min_score, gate))
+    attributes = [pair.name for pair in scorer.bundle.manifest.prompts]
+    with hold_signals() as held:
+        if output is not None and not is_written_through(find_target(output)):
+            _score_to_file(scorer, found, tally, held, output, format, resume=resume)
+        else:
+            with _open_stream(output) as stream:
+                write_results(_score(scorer, found, tally, held), format, stream, attributes)
+    if tally.failures:
         raise typer.Exit(1)
-    if below:
+    if tally.below:
         raise typer.Exit(3)
 
 
+@dataclass
+class Tally:
+    """What is said of results as they come, and how many failed or are `below` what is required."""
+
+    required: Requirement | None
+    failures: int = 0
+    below: int = 0
+
+    def count(self, result: Score | PictureError) -> None:
+        """Count a result, and say what there is to say of it."""
+        if isinstance(result, PictureError):
+            self.failures += 1
+            tell(result)
+            return
+        if result.enlarged:
+            note = "smaller than a view, so it was enlarged: outside the published method"
+            tell(f"{result.path}: {result.width} x {result.height} is {note}")
+        if self.required and not self.required.is_met(result):
+            self.below += 1
+            tell(self.required.describe_miss(result))
+
+    def count_kept(self, record: Record) -> None:
+        """Count a result of an earlier run, which said it."""
+        if "error" in record:
+            self.failures += 1
+        elif self.required and not self.required.is_met_by(record):
+            self.below += 1
+
+
+def _score(
+    scorer: Scorer, found: Sequence[str | PictureError], tally: Tally, held: Held
+) -> Iterator[Score | PictureError]:
+    """Results as they come, until all are there or a signal asks for the end."""
+    with show_progress("scoring", len(found)) as advance:
+        for result in scorer.score_many(found):
+            tally.count(result)
+            advance(result.picture if isinstance(result, PictureError) else result.path)
+            yield result
+            if held.number is not None:
+                return
+
+
+def _score_to_file(
+    scorer: Scorer,
+    found: Sequence[str | PictureError],
+    tally: Tally,
+    held: Held,
+    output: Path,
+    format: Format,
+    *,
+    resume: bool,
+) -> None:
+    """Score into a journal, and write the file from it when all are there."""
+    manifest = scorer.bundle.manifest
+    settings = {**asdict(find_settings(scorer)), "method": json.dumps(asdict(manifest.method))}
+    attributes = [pair.name for pair in manifest.prompts]
+    with open_journal(Path(find_target(output)), settings, resume=resume) as journal:
+        try:
+            for record in journal.records():
+                tally.count_kept(record)
+            for result in _score(scorer, _leave_out(journal.done, found), tally, held):
+                journal.add(to_record(result))
+            if held.number is not None:
+                raise Interrupted(held.number)
+            with open_whole(output, "w") as stream:
+                write_results(journal.records(), format, cast(TextIO, stream), attributes)
+        except BaseException:
+            if journal.done:
+                kept = sum(journal.done.values())
+                tell(f"{kept} results are kept in {journal.path}; go on with --resume")
+            raise
+
+
+def _leave_out(done: Counter[str], found: Sequence[str | PictureError]) -> list[str | PictureError]:
+    """What is found and not done, as often as it is found more often."""
+    left = done.copy()
+    rest = []
+    for each in found:
+        name = each.picture if isinstance(each, PictureError) else each
+        if left[name]:
+            left[name] -= 1
+        else:
+            rest.append(each)
+    return rest
+
+
 @contextmanager
-def _open_output(path: Path | None) -> Iterator[TextIO]:
-    """Stdout, or a file that appears whole when the block ends without an error."""
+def _open_stream(path: Path | None) -> Iterator[TextIO]:
+    """Stdout, or a device or pipe, for results as they come."""
     if path is None:
-        yield sys.stdout
+        try:
+            yield sys.stdout
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(f"stdout: cannot be written ({error.strerror})") from None
         return
-    try:
-        with open_whole(path, "w") as stream:
-            yield cast(TextIO, stream)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
+    with open_whole(path, "w") as stream:
+        yield cast(TextIO, stream)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from pathlib import Path
 from typing import Literal
 
 from PIL import Image
@@ -23,14 +23,16 @@ def open_scorer(
     engine: EngineChoice,
     device: int | None,
     precision: Literal["auto", Precision],
-    views: ViewMode,
-    preset: Preset,
+    views: ViewMode = "exact",
+    preset: Preset = "native",
     threads: int | None,
-    exif_orientation: bool,
+    exif_orientation: bool = False,
 ) -> Scorer:
     """The scorer that the options ask for; without a bundle the demo encoder's, which is said."""
     # The library has its own limit on a picture's size, and says so in an error.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    if bundle is None and "MACLIP_BUNDLE" in os.environ:  # click takes an empty one for none
+        raise UsageError("MACLIP_BUNDLE is empty", "unset it, or name a bundle")
     if bundle is None:
         tell(
             "no --bundle: scoring with the demo encoder, which is not CLIP; for CLIP's weights run "
@@ -47,12 +49,6 @@ def open_scorer(
         threads=threads,
         exif_orientation=exif_orientation,
     )
-
-
-def check_folder(output: Path) -> None:
-    """Raise UsageError, before long work begins, where an output's folder is missing."""
-    if not output.absolute().parent.is_dir():
-        raise UsageError(f"{output.parent}: no such directory to write {output.name} to")
 
 
 def check_quantity(scorer: Scorer, quantity: str) -> None:

@@ -15,7 +15,8 @@ from maclip_runtime.bundle.manifest import BundleFile
 from maclip_runtime.engines.compatibility import check_compatibility
 from maclip_runtime.engines.driver import Driver, find_driver
 from maclip_runtime.engines.engine import Engine
-from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine, check_provider
+from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
+from maclip_runtime.engines.session import check_provider
 from maclip_runtime.engines.tensorrt_library import import_library
 from maclip_runtime.errors import (
     BundleError,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from maclip_runtime.bundle.parsing import parse
-from maclip_runtime.errors import BundleError, GateError, Remedy, UsageError
+from maclip_runtime.errors import BundleError, GateError, Remedy
 from maclip_runtime.files import write_whole
 from maclip_runtime.gate.settings import GateSettings
 from maclip_runtime.method.ranges import Range
@@ -87,10 +87,7 @@ class Gate:
 
 def write_gate(path: Path, gate: Gate) -> None:
     """Write a gate file, whole or not at all."""
-    try:
-        write_whole(path, gate.to_json().encode())
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
+    write_whole(path, gate.to_json().encode())
 
 
 def read_gate(path: Path) -> Gate:

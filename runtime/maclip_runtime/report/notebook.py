@@ -5,8 +5,9 @@ from __future__ import annotations
 from html import escape
 
 from maclip_runtime.report.axes import span_map
-from maclip_runtime.report.page import show_name, to_data_uri
+from maclip_runtime.report.page import to_data_uri
 from maclip_runtime.report.thumbnails import encode_map
+from maclip_runtime.results.names import show_name
 from maclip_runtime.results.score import Score
 
 _WIDTH = 240  # pixels of the map

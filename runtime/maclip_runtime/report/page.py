@@ -44,7 +44,7 @@ def open_templates() -> Environment:
 def write_page(path: Path, template: str, script: str | None = None, **content: Any) -> None:
     """Render a template into a file that appears whole; what it iterates over is read as it is written.
 
-    script: the file name of its JavaScript. UsageError where the file cannot be written.
+    script: the file name of its JavaScript. OutputError where the file cannot be written.
     """
     page = open_templates().get_template(template)
     code = "" if script is None else (_TEMPLATES / script).read_text(encoding="utf-8")
@@ -58,21 +58,8 @@ def write_page(path: Path, template: str, script: str | None = None, **content: 
         made=f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC, maclip-edge {__version__}",
         **content,
     )
-    try:
-        with open_whole(path, "w") as stream:
-            stream.writelines(pieces)  # type: ignore[arg-type]
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
-
-
-def show_name(name: str) -> str:
-    """A file name as text that cannot mislead: what is not printable is escaped, as Python writes it.
-
-    That covers bytes that are no UTF-8, line ends, and the marks that turn the direction of writing.
-    """
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in name
-    )
+    with open_whole(path, "w") as stream:
+        stream.writelines(pieces)  # type: ignore[arg-type]
 
 
 def show_figure(value: float | None) -> str:

@@ -16,8 +16,9 @@ from maclip_runtime.method.quality_map import QualityMap
 from maclip_runtime.report.axes import span_values
 from maclip_runtime.report.charts import Histogram, draw_histogram
 from maclip_runtime.report.colours import make_scale
-from maclip_runtime.report.page import show_name, write_page
+from maclip_runtime.report.page import write_page
 from maclip_runtime.report.thumbnails import encode_map, encode_thumbnail, shrink_map
+from maclip_runtime.results.names import show_name
 from maclip_runtime.results.score import QUANTITIES
 
 
@@ -128,7 +129,7 @@ class PictureReport:
     def write(self, path: Path, notes: Sequence[str] = ()) -> None:
         """Write the page, with notes at its top.
 
-        UsageError if there is nothing to show, or the file cannot be written.
+        UsageError if there is nothing to show, OutputError if the file cannot be written.
         """
         if not self._entries and not self._failures:
             raise UsageError(f"{path}: no pictures to report on")

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from maclip_runtime.errors import UsageError
 from maclip_runtime.report.axes import span_values
 from maclip_runtime.report.charts import HEIGHT, WIDTH, Tick, place_ticks
-from maclip_runtime.report.page import show_name, write_page
+from maclip_runtime.report.page import write_page
 from maclip_runtime.report.thumbnails import encode_thumbnail
 from maclip_runtime.report.timeline import Timeline
+from maclip_runtime.results.names import show_name
 
 _MOST_EVENTS = 500  # a page that lists more is not read
 
@@ -122,7 +123,7 @@ class StreamReport:
         kept.moments = others
 
     def write(self, path: Path) -> None:
-        """Write the page. UsageError if there was no reading, or the file cannot be written."""
+        """Write the page. UsageError if there was no reading, OutputError if the file cannot be written."""
         charts = [_draw(name, kept) for name, kept in self._sources.items() if len(kept.timeline)]
         if not charts:
             raise UsageError(f"{path}: no readings to report on")

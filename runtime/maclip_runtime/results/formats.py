@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Literal, TextIO
 
 from maclip_runtime.errors import PictureError
+from maclip_runtime.results.record import Record, to_record
 from maclip_runtime.results.score import Score
 
 Format = Literal["table", "json", "jsonl", "csv"]
@@ -21,16 +22,18 @@ _WRITERS: dict[Format, tuple[str, str]] = {
 
 
 def write_results(
-    results: Iterable[Score | PictureError],
+    results: Iterable[Score | PictureError | Record],
     format: Format,
     stream: TextIO,
     attributes: Sequence[str],
 ) -> None:
     """Write results to `stream`; JSON lines and CSV as each comes, the others at the end.
 
-    attributes: the bundle's, by name: CSV needs them before the first result.
+    Results may also come as the records that were kept of them. attributes: the bundle's, by name: CSV
+    needs them before the first result.
     """
     module, function = _WRITERS[format]
-    write: Callable[[Iterable[Score | PictureError], TextIO, Sequence[str]], None]
+    write: Callable[[Iterable[Record], TextIO, Sequence[str]], None]
     write = getattr(import_module(f"maclip_runtime.results.{module}"), function)
-    write(results, stream, attributes)
+    records = (each if isinstance(each, dict) else to_record(each) for each in results)
+    write(records, stream, attributes)

@@ -29,12 +29,14 @@ class ViewBudget:
     """The number of views a frame, `count`, that the times allow; 1 until the first round is over.
 
     seconds: the budget of a frame. By default the usual time between frames: the shortest median of all
-    rounds, since a source that drops frames makes them look further apart.
+    rounds, since a source that drops frames makes them look further apart. share: the part of that time
+    which this stream may use.
     """
 
-    def __init__(self, seconds: float | None = None) -> None:
+    def __init__(self, seconds: float | None = None, share: float = 1.0) -> None:
         self.count = 1
         self._given = seconds
+        self._share = share
         self._interval = math.inf
         self._last: float | None = None  # time of the frame before
         self._intervals: list[float] = []
@@ -48,7 +50,7 @@ class ViewBudget:
         """The budget of a frame, or None while it is not known."""
         if self._given is not None:
             return self._given
-        return self._interval if math.isfinite(self._interval) else None
+        return self._interval * self._share if math.isfinite(self._interval) else None
 
     def record(self, time: float, cost: float, views: int) -> None:
         """Note a frame's time and what it cost, both in seconds, and find N anew where a round is over.

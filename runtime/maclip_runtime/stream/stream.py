@@ -5,7 +5,6 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +12,11 @@ from numpy.typing import NDArray
 from maclip_runtime.errors import UsageError
 from maclip_runtime.method.head import Cues
 from maclip_runtime.method.pixels import Floats, Frame
+from maclip_runtime.results.score import QUANTITIES
 from maclip_runtime.scorer import Scorer
 from maclip_runtime.stream.budget import ViewBudget
 from maclip_runtime.stream.turns import Turns
-
-ViewsPerFrame = int | Literal["all", "auto"]
+from maclip_runtime.vocabulary import ViewsPerFrame
 
 
 @dataclass(frozen=True)
@@ -28,9 +27,10 @@ class Reading:
     similarity cue) and `attributes` (by the prompt pair's name) are means over all `views`; `cues` has them
     per view, the global view last. `refreshed` views were encoded for this frame, the others are taken from
     earlier ones, and `fresh`, in 0..1, is the part of the views that have been encoded since they last
-    changed suddenly. `scene`: a scene begins with this frame, as one does with the first and with every
-    change of size. `width` and `height` are the frame's own; `enlarged`: it was smaller than a view and was
-    scaled up, which is out of the published method.
+    changed suddenly. `detail`: how much fine detail the frame has, in 8-bit steps between neighbouring
+    pixels; a covered lens has next to none. `scene`: a scene begins with this frame, as one does with the
+    first and with every change of size. `width` and `height` are the frame's own; `enlarged`: it was
+    smaller than a view and was scaled up, which is out of the published method.
     """
 
     frame: int
@@ -43,11 +43,18 @@ class Reading:
     views: int
     refreshed: int
     fresh: float
+    detail: float
     scene: bool
     width: int
     height: int
     enlarged: bool
     cues: Cues
+
+    @property
+    def quantities(self) -> dict[str, float]:
+        """What alerts and gates go by: the score, both cues and the attributes, by name."""
+        own: dict[str, float] = {name: getattr(self, name) for name in QUANTITIES}
+        return {**own, **self.attributes, **own}
 
 
 class Stream:
@@ -55,7 +62,7 @@ class Stream:
 
     views_per_frame: how many views are encoded for each frame; "all" is the published method on every
     frame; "auto" finds the number that keeps up, see `ViewBudget`. budget: seconds that a frame may take,
-    for "auto"; by default the time between frames.
+    for "auto"; by default the time between frames, or a `share` of it where streams share an engine.
     """
 
     def __init__(
@@ -64,13 +71,18 @@ class Stream:
         *,
         views_per_frame: ViewsPerFrame = 8,
         budget: float | None = None,
+        share: float = 1.0,
     ) -> None:
         _check_count(views_per_frame)
         if budget is not None and not (budget > 0 and np.isfinite(budget)):
             raise UsageError(f"a budget of {budget} seconds a frame", "give a number above 0")
+        if not 0 < share <= 1:
+            raise UsageError(
+                f"a share of {share}", "give a part of the time between frames, above 0"
+            )
         self._scorer = scorer
         self._count = views_per_frame
-        self._budget = ViewBudget(budget)
+        self._budget = ViewBudget(budget, share)
         self._frame = 0
         self._size: tuple[int, ...] = ()
         self._turns: Turns | None = None
@@ -114,6 +126,7 @@ class Stream:
             views=turns.views,
             refreshed=len(chosen),
             fresh=turns.fresh,
+            detail=turns.detail,
             scene=scene,
             width=prepared.width,
             height=prepared.height,

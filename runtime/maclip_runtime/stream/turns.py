@@ -85,6 +85,11 @@ class Turns:
         return 1 - float(self._stale.mean())
 
     @property
+    def detail(self) -> float:
+        """Fine detail of the last frame, the mean over its views; see `measure_cells`."""
+        return 0.0 if self._now is None else float(self._now[:, 1].mean())
+
+    @property
     def ages(self) -> Views:
         """Frames since each view was encoded, `[V]`; 0 in the last frame."""
         return self._frame - 1 - self._refreshed
