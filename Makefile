@@ -8,15 +8,20 @@ OLDEST := .venv-oldest
 DEMO := .venv-demo
 SYSTEM := .venv-system
 BUNDLES := .test-bundles
+MINUTES ?= 60
+HEADERS := .onnxruntime-headers
 
-.PHONY: help demo test test-gstreamer lint format bench-accuracy demo-figures clean
+.PHONY: help demo test test-gstreamer lint format bench-accuracy demo-figures soak clean fuzz test-aarch64
 
 help:
 	@echo "make demo     install the runtime alone and score the sample photographs, degraded and not"
 	@echo "make test     run everything: lint, types, tests, and the runtime on its oldest versions"
+	@echo "make fuzz MINUTES=60   attack every boundary for that long (tests/fuzz)"
+	@echo "make test-aarch64     the runtime's tests on arm64, emulated"
 	@echo "make lint     only ruff and mypy"
 	@echo "make format   let ruff rewrite what it can"
 	@echo "make bench-accuracy   distortion ladders of the demo encoder: docs/accuracy"
+	@echo "make soak     an hour of simulated stream: memory, threads and open files stay"
 	@echo "make demo-figures     the demo encoder's figures and plots: docs/demo-encoder"
 	@echo "make clean    remove environments and test bundles"
 
@@ -55,9 +60,10 @@ $(BUNDLES)/.made: $(DEV)/.installed tests/make_bundles.py tests/reference/make_c
 
 test: $(DEV)/.installed $(OLDEST)/.installed $(BUNDLES)/.made
 	tests/system_packages.sh
+	tests/onnxruntime_headers.sh $(HEADERS)
 	$(OLDEST)/bin/python -c "import importlib.util as u; assert not u.find_spec('torch')"
-	MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) $(OLDEST)/bin/python -m pytest tests/runtime
-	MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) $(DEV)/bin/python -m pytest tests --ignore tests/sources/test_gstreamer.py
+	MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) $(OLDEST)/bin/python -m pytest tests/runtime -m "not dev"
+	MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) ONNXRUNTIME_INCLUDE=$(CURDIR)/$(HEADERS)/usr/include $(DEV)/bin/python -m pytest tests --ignore tests/sources/test_gstreamer.py
 	$(MAKE) --no-print-directory test-gstreamer
 
 test-gstreamer:
@@ -69,6 +75,13 @@ test-gstreamer:
 	else \
 		echo "skipped: the tests of GStreamer pipelines need python3-gst-1.0 (tests/system_packages.sh)"; \
 	fi
+
+fuzz: $(DEV)/.installed
+	$(DEV)/bin/python tests/fuzz/run.py $(MINUTES)
+
+# The runtime's tests on arm64 under qemu; minutes, and root on Debian, so not part of `make test`.
+test-aarch64: $(DEV)/.installed $(BUNDLES)/.made
+	PYTHON=$(DEV)/bin/python tests/aarch64/run.sh $(BUNDLES)
 
 lint: $(DEV)/.installed
 	$(DEV)/bin/python -m ruff check .
@@ -83,9 +96,12 @@ bench-accuracy: $(DEV)/.installed
 	$(DEV)/bin/python -m benchmarks.accuracy.distortions --bundle demo --output docs/accuracy \
 		--seen gaussian_blur,gaussian_noise,jpeg,downscale,overexposure,underexposure,low_contrast,pixelation,colour_quantisation,oversharpening
 
+soak: $(DEV)/.installed
+	$(DEV)/bin/python -m benchmarks.speed.keeping_up soak
+
 demo-figures: $(DEV)/.installed
 	$(DEV)/bin/python -m pip install --quiet --editable ".[demo]"
 	$(DEV)/bin/python demo/evaluate.py
 
 clean:
-	rm -rf $(DEV) $(OLDEST) $(DEMO) $(SYSTEM) $(BUNDLES)
+	rm -rf $(HEADERS) $(DEV) $(OLDEST) $(DEMO) $(SYSTEM) $(BUNDLES)

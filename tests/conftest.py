@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -15,10 +16,44 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from cameras import SYSTEM_PYTHON, Camera
 from reference.make_images import SIZES, picture
 
 BundleOf = Callable[[str], Path]
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+# What only the development environment has; the environment of the oldest versions leaves it out by -m.
+DEVELOPMENT_FIXTURES = {"rtx", "jsonschema"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need what only the development environment has."""
+    for item in items:
+        if DEVELOPMENT_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("dev")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skip for anything but a missing GPU is a failure: what the tests need is installed there."""
+    report = yield
+    if report.skipped and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if item.get_closest_marker("gpu") is None and "GPU" not in reason:
+            report.outcome, report.longrepr = "failed", f"skipped in CI: {reason}"
+    return report
+
+
+@pytest.fixture
+def jsonschema() -> ModuleType:
+    """The validator that the manifest's schema is tried with."""
+    import jsonschema
+
+    return jsonschema
 
 
 @pytest.fixture(scope="session")
@@ -80,3 +115,33 @@ def maclip() -> Run:
         )
 
     return run
+
+
+def _require(present: bool, what: str) -> None:
+    """Skip the test for want of something, by its name; in CI that is a failure."""
+    if present:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI must have {what}")
+    pytest.skip(f"needs {what}")
+
+
+@pytest.fixture
+def camera() -> Iterator[Camera]:
+    check = "import gi; gi.require_version('GstRtspServer', '1.0')"
+    found = (
+        Path(SYSTEM_PYTHON).exists()
+        and not subprocess.run([SYSTEM_PYTHON, "-c", check], stderr=subprocess.DEVNULL).returncode
+    )
+    _require(found, "gir1.2-gst-rtsp-server-1.0 for /usr/bin/python3 (tests/system_packages.sh)")
+    started = Camera()
+    yield started
+    started.kill()
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Callable[..., Path]:
+    """Write a video into the test's folder: `video("a.mp4", codec=..., ...)`."""
+    from footage import write_video
+
+    return lambda name, **settings: write_video(tmp_path / name, **settings)

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# What the tests need from the system beside Python packages: GStreamer with its Python bindings, and
-# a real RTSP server. On Debian, as root, it is installed; elsewhere this says what is missing, and
+# What the tests need from the system beside Python packages: a C++ compiler, GStreamer with its Python
+# bindings, and a real RTSP server. On Debian, as root, it is installed; elsewhere this says what is missing, and
 # the tests that need it skip with its name.
 set -euo pipefail
 
 packages=(
+	cmake g++                     # what is written in C++ is compiled in the tests
 	python3-venv
 	python3-gi                    # GObject introspection, for Debian's own Python
 	python3-gst-1.0               # GStreamer's bindings

@@ -11,7 +11,6 @@ use the card, and lock its clocks if you may.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +29,7 @@ from benchmarks.speed.machine import describe_gpu_machine
 from benchmarks.speed.subjects import PYTORCH, Spec, find_specs, open_subject
 from benchmarks.speed.timing import measure
 from maclip_runtime.bundle.bundle import open_bundle
+from maclip_runtime.cli.options import parse_size
 from maclip_runtime.engines.cuda import Cuda
 from maclip_runtime.engines.driver import find_driver
 from maclip_runtime.errors import EngineError, UsageError
@@ -39,16 +39,8 @@ from maclip_runtime.method.pixels import Frame
 
 def parse_sizes(text: str) -> list[tuple[int, int]]:
     """`720x1280,1080x1920` to [(720, 1280), (1080, 1920)]; UsageError for anything else."""
-    sizes = []
-    smallest = ViewGeometry().size
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)x(\d+)\s*", part)
-        if not match or min(int(match[1]), int(match[2])) < smallest:
-            raise UsageError(
-                f"--sizes {text}: give height x width of at least {smallest}, such as 720x1280,1080x1920"
-            )
-        sizes.append((int(match[1]), int(match[2])))
-    return sizes
+    least = ViewGeometry().size
+    return [parse_size(part, "--sizes", least=least) for part in text.split(",")]
 
 
 def draw_frames(height: int, width: int) -> list[Frame]:

@@ -7,12 +7,12 @@ it must be said.
 
 from __future__ import annotations
 
-import pickle
 import warnings
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import open_clip
 import safetensors
@@ -21,6 +21,7 @@ import torch
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from torch import Tensor
 
+from maclip_export.archives import Archive
 from maclip_export.encoders import describe_activation
 from maclip_export.errors import CheckpointError
 from maclip_export.vocabulary import Activation
@@ -30,9 +31,11 @@ from maclip_runtime.errors import Remedy
 from maclip_runtime.method.geometry import CLIP_MEAN, CLIP_STD, ViewGeometry
 
 StateDict = dict[str, Tensor]
+T = TypeVar("T")
 
 # Entries of OpenAI's archives that are settings, not weights. open_clip's own checkpoints lack them.
 _SETTINGS = ("input_resolution", "context_length", "vocab_size")
+_LONGEST_TEXT = 1024  # tokens; CLIP's 77, and its attention mask is as large as the square of it
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,13 @@ class Checkpoint:
     views: ViewGeometry
 
 
-def load_named(name: str, pretrained: str, activation: Activation = "auto") -> Checkpoint:
-    """A model by open_clip name, with a pretrained tag (downloaded) or a local weights file."""
+def load_named(
+    name: str, pretrained: str, activation: Activation = "auto", *, trust_checkpoint: bool = False
+) -> Checkpoint:
+    """A model by open_clip name, with a pretrained tag (downloaded) or a local weights file.
+
+    trust_checkpoint: as for `read_state_dict`.
+    """
     name = name.replace("/", "-")
     config: dict[str, Any] | None = open_clip.get_model_config(name)
     if config is None:
@@ -56,84 +64,129 @@ def load_named(name: str, pretrained: str, activation: Activation = "auto") -> C
     tag = open_clip.get_pretrained_cfg(name, pretrained)
     if tag:
         path = _download(name, pretrained, tag)
-        config["quick_gelu"] = bool(tag.get("quick_gelu")) or pretrained == "openai"
     elif Path(pretrained).is_file():
         path = Path(pretrained)
-        config["quick_gelu"] = _settle_activation(name, config, path, activation)
     else:
         tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none"
         raise CheckpointError(f"{pretrained}: neither a file nor a tag of {name} (it has: {tags})")
+    state_dict = read_state_dict(path, trust_checkpoint=trust_checkpoint)
+    if tag:
+        config["quick_gelu"] = bool(tag.get("quick_gelu")) or pretrained == "openai"
+    else:
+        config["quick_gelu"] = _settle_activation(name, config, path, state_dict, activation)
     model = CLIP(**config)
-    try:
-        model.load_state_dict(_drop_settings(read_state_dict(path)))
-    except RuntimeError as error:
-        raise CheckpointError(f"{path}: not the weights of {name}: {_first_line(error)}") from None
+    _refusing(
+        f"{path}: not the weights of {name}",
+        lambda: model.load_state_dict(_drop_settings(state_dict)),
+    )
     views = ViewGeometry(
         mean=tuple(tag.get("mean", CLIP_MEAN)), std=tuple(tag.get("std", CLIP_STD))
     )
     return _describe(model, name, f"tag {pretrained}" if tag else path.name, path, views)
 
 
-def load_file(path: Path, activation: Activation = "auto") -> Checkpoint:
+def load_file(
+    path: Path, activation: Activation = "auto", *, trust_checkpoint: bool = False
+) -> Checkpoint:
     """A local file in OpenAI's layout, state dict or TorchScript; the architecture is in its shapes.
 
     Float32 weights are kept as they are (open_clip's builder for this layout rounds them to half).
+    trust_checkpoint: as for `read_state_dict`.
     """
-    state_dict = read_state_dict(path)
+    state_dict = read_state_dict(path, trust_checkpoint=trust_checkpoint)
     quick_gelu = (
         activation != "gelu"
     )  # the layout is OpenAI's, and so is the activation unless told
-    try:
-        model = build_model(state_dict, quick_gelu=quick_gelu)
-    except (KeyError, IndexError, ZeroDivisionError, RuntimeError, ValueError) as error:
-        raise CheckpointError(
-            f"{path}: not a CLIP checkpoint in OpenAI's layout ({_first_line(error)})"
-        ) from None
+    model = _refusing(
+        f"{path}: not a CLIP checkpoint in OpenAI's layout",
+        lambda: build_model(state_dict, quick_gelu=quick_gelu),
+    )
     return _describe(model, path.stem, path.name, path, ViewGeometry())
 
 
-def read_state_dict(path: Path) -> StateDict:
+def read_state_dict(path: Path, *, trust_checkpoint: bool = False) -> StateDict:
     """The float32 tensors of a state dict, safetensors file or TorchScript archive.
 
-    Pickled code is never run. Raises CheckpointError if the file holds anything but tensors.
+    No code in the file is run, neither pickled nor TorchScript's, unless `trust_checkpoint`: then a file
+    that cannot be read without is loaded by torch, which runs whatever is in it. Raises CheckpointError for
+    whatever is wrong with it, and if it holds anything but tensors.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
-    state_dict: Any
+    read = _load_safetensors if path.suffix == ".safetensors" else _read_archive
     try:
-        with warnings.catch_warnings():
-            # torch finds TorchScript old and odd pickles suspicious; what loads here is settled.
-            warnings.simplefilter("ignore")
-            if path.suffix == ".safetensors":
-                state_dict = safetensors.torch.load_file(path)
-            elif _is_torchscript(path):
-                state_dict = torch.jit.load(path, map_location="cpu").state_dict()
-            else:
-                state_dict = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
+        return _refusing(f"{path}: not readable as a checkpoint", lambda: _take_weights(read(path)))
+    except CheckpointError:
+        if not trust_checkpoint:
+            raise
+    return _refusing(
+        f"{path}: not readable as a checkpoint, trusted as it is",
+        lambda: _take_weights(_run_checkpoint(path)),
+    )
+
+
+def _load_safetensors(path: Path) -> Any:
+    return safetensors.torch.load_file(path)
+
+
+def _read_archive(path: Path) -> Any:
+    if not zipfile.is_zipfile(path):
         raise CheckpointError(
-            f"{path}: damaged, or holds pickled objects other than tensors, which are never loaded; "
-            "save a state dict of tensors"
-        ) from None
-    except (
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-        safetensors.SafetensorError,
-    ) as error:
+            "damaged, or neither a safetensors file nor a zip archive as torch writes them since 1.6",
+            Remedy("load it where it is trusted and save its state dict anew"),
+        )
+    with Archive(path) as archive:
+        try:
+            return archive.read()
+        except CheckpointError as error:
+            remedy = Remedy(
+                "if you trust where it comes from, {trust_checkpoint} lets torch run it",
+                settings={"trust_checkpoint": True},
+            )
+            raise CheckpointError(error.cause, remedy) from None
+
+
+def _run_checkpoint(path: Path) -> Any:
+    """What torch makes of a file, running the code in it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls TorchScript old, and pickles odd
+        if zipfile.is_zipfile(path):
+            with Archive(path) as archive:
+                is_torchscript = archive.is_torchscript
+            if is_torchscript:
+                return torch.jit.load(path, map_location="cpu").state_dict()
+        return torch.load(path, map_location="cpu", weights_only=False)
+
+
+def _take_weights(content: Any) -> StateDict:
+    """The tensors of a state dict, or of one within a training run's checkpoint, in float32."""
+    if isinstance(content, dict) and "state_dict" in content:
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not all(torch.is_tensor(v) for v in content.values()):
         raise CheckpointError(
-            f"{path}: not readable as a checkpoint ({_first_line(error)})"
-        ) from None
-    if isinstance(state_dict, dict) and "state_dict" in state_dict:
-        state_dict = state_dict["state_dict"]
-    if not isinstance(state_dict, dict) or not all(torch.is_tensor(v) for v in state_dict.values()):
-        raise CheckpointError(f"{path}: not a state dict of tensors")
+            "not a state dict of tensors; other pickled objects are never loaded",
+            "save the model's state dict, and nothing else",
+        )
     return {
-        key.removeprefix("module."): value.float() if value.is_floating_point() else value
-        for key, value in state_dict.items()
+        str(key).removeprefix("module."): value.float() if value.is_floating_point() else value
+        for key, value in content.items()
     }
+
+
+def _refusing(what: str, act: Callable[[], T]) -> T:
+    """What `act` gives; whatever it raises becomes a CheckpointError of one line that begins with `what`.
+
+    A damaged file reaches code of torch, zipfile and safetensors that raises what it likes.
+    """
+    try:
+        return act()
+    except Exception as error:  # noqa: BLE001  see above
+        cause, remedy = (
+            (error.cause, error.remedy) if isinstance(error, CheckpointError) else (str(error), "")
+        )
+        words = "".join(c if c.isprintable() else " " for c in cause[:2000]).split()
+        reason = " ".join(words)[:300] or type(error).__name__
+        raise CheckpointError(f"{what} ({reason})", remedy) from None
 
 
 def build_model(state_dict: StateDict, *, quick_gelu: bool) -> CLIP:
@@ -162,7 +215,16 @@ def build_model(state_dict: StateDict, *, quick_gelu: bool) -> CLIP:
         heads=max(1, text_width // 64),
         layers=_count(weights, "transformer.resblocks."),
     )
-    model = CLIP(weights["text_projection"].shape[1], vision, text, quick_gelu=quick_gelu)
+    if text.context_length > _LONGEST_TEXT:
+        raise ValueError(f"prompts of {text.context_length} tokens")
+    features = weights["text_projection"].shape[1]
+    # First without memory for the weights: a damaged file's sizes may name any amount of it.
+    with torch.device("meta"):
+        expected = CLIP(features, vision, text, quick_gelu=quick_gelu).state_dict()
+    for name, tensor in expected.items():
+        if name not in weights or weights[name].shape != tensor.shape:
+            raise ValueError(f"{name} is missing, or not {list(tensor.shape)}")
+    model = CLIP(features, vision, text, quick_gelu=quick_gelu)
     model.load_state_dict(weights)
     return model.eval()
 
@@ -184,20 +246,17 @@ def _count(weights: StateDict, prefix: str) -> int:
     return len(blocks)
 
 
-def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(Path(name).name == "constants.pkl" for name in archive.namelist())
-
-
 def _settle_activation(
-    name: str, config: dict[str, Any], path: Path, activation: Activation
+    name: str,
+    config: dict[str, Any],
+    path: Path,
+    state_dict: StateDict,
+    activation: Activation,
 ) -> bool:
     """Whether a local file's weights for a named model want QuickGELU; refuses to guess."""
     if activation != "auto":
         return activation == "quick-gelu"
-    if config.get("quick_gelu") or any(key in read_state_dict(path) for key in _SETTINGS):
+    if config.get("quick_gelu") or any(key in state_dict for key in _SETTINGS):
         return True  # only OpenAI's own files carry their settings
     if f"{name}-quickgelu" not in open_clip.list_models():
         return False

@@ -21,6 +21,7 @@ from maclip_export.verification import TOLERANCE, run_torch, verify_graph
 from maclip_export.vocabulary import Report
 from maclip_runtime.bundle.bundle import Bundle, open_bundle
 from maclip_runtime.bundle.manifest import BundleFile, Manifest, Method, PromptPair
+from maclip_runtime.bundle.signatures import find_signing_key, sign
 from maclip_runtime.bundle.staging import stage_bundle, write_manifest, write_prompts
 from maclip_runtime.method.head import Head
 from maclip_runtime.version import __version__
@@ -34,17 +35,21 @@ def export_bundle(
     *,
     text_encoder: bool = True,
     replace_existing: bool = False,
+    signing_key: Path | None = None,
     report: Report = lambda step: None,
 ) -> Bundle:
     """Write the bundle of a checkpoint to `destination`, every graph verified.
 
     selection: the image encoder's graphs; float32 is always among them, as the one the others are held
-    against. text_encoder: also put the text graph in, which `maclip prompts` needs to change prompts
-    later. report: called with the name of each step as it begins. Raises BundleError if the
-    destination exists (and is not to be replaced), VerificationError if a graph is not right; nothing
-    is left behind then.
+    against. text_encoder: also put the text graph in, which `maclip prompts` needs to change prompts later.
+    signing_key: an Ed25519 private key (PEM); default: MACLIP_SIGNING_KEY. report: called with the name of
+    each step as it begins. Raises BundleError if the destination exists (and is not to be replaced) or the
+    key is none, VerificationError if a graph is not right; nothing is left behind then.
     """
     check_scored(prompts)
+    key = signing_key or find_signing_key()
+    if key is not None:
+        sign(b"", key)  # a key that is none is found before the long work
     encode_text = TextEncoder(checkpoint.model).eval()
     context_length = checkpoint.model.context_length
     method = Method(checkpoint.views, float(checkpoint.model.logit_scale), Head())
@@ -66,7 +71,7 @@ def export_bundle(
             entry = _export_text_encoder(directory, encode_text, tokens, report)
             bundle = record_file(bundle, entry)
         bundle = export_image_graphs(checkpoint, bundle, selection, report)
-        write_manifest(directory, bundle.manifest)
+        write_manifest(directory, bundle.manifest, key)
     return open_bundle(destination)
 
 

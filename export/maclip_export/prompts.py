@@ -75,7 +75,10 @@ def check_scored(pairs: tuple[PromptPair, ...]) -> None:
     if not any(pair.scored for pair in pairs):
         raise PromptsError(
             "all pairs have `scored: false`, so there is nothing to score by",
-            "leave it out of one, or keep the bundle's own pairs with maclip prompts --add",
+            Remedy(
+                "leave it out of one, or keep the bundle's own pairs with {add}",
+                settings={"add": True},
+            ),
         )
 
 

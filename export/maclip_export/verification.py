@@ -24,10 +24,9 @@ from maclip_runtime.bundle.bundle import Bundle
 from maclip_runtime.bundle.manifest import Verification
 from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
 from maclip_runtime.errors import Remedy
-from maclip_runtime.method.pixels import Frame
+from maclip_runtime.method.pixels import Floats, Frame
 from maclip_runtime.vocabulary import Precision
 
-Floats = NDArray[np.float32]
 Compute = Callable[[NDArray[np.generic]], Floats]
 
 # Largest difference of features over their largest value. Measured: 0.3e-6 to 1.8e-6 in float32 and

@@ -20,6 +20,7 @@ from maclip_runtime.method.head import Cues
 from maclip_runtime.method.quality_map import QualityMap
 from maclip_runtime.results.score import Score
 from maclip_runtime.scorer import Scorer
+from maclip_runtime.stream.stream import Reading, Stream
 from maclip_runtime.version import __version__
 
 __all__ = [
@@ -32,8 +33,10 @@ __all__ = [
     "MaclipError",
     "PictureError",
     "QualityMap",
+    "Reading",
     "Score",
     "Scorer",
+    "Stream",
     "UsageError",
     "__version__",
     "open_bundle",

@@ -84,8 +84,6 @@ def find_target(path: Path) -> Path | str:
             place = place.parent / place.readlink()
         else:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        if not place.parent.is_dir():
-            raise OSError(errno.ENOENT, f"no such directory: {place.parent}")
         if place.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         # A rename would not ask whether the file may be written.

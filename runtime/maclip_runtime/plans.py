@@ -16,7 +16,7 @@ from typing import Any
 
 from maclip_runtime.bundle.bundle import Bundle
 from maclip_runtime.bundle.manifest import BundleFile, PlanOrigin, Profile, Shape
-from maclip_runtime.bundle.staging import add_file, lock_bundle
+from maclip_runtime.bundle.staging import add_file, check_writable
 from maclip_runtime.engines.driver import Gpu, find_driver
 from maclip_runtime.engines.tensorrt_library import import_library, make_logger
 from maclip_runtime.errors import EngineError, Remedy, UsageError
@@ -83,12 +83,11 @@ def build_plan(
     """
     target = _find_target(library, options)
     trt = import_library(library)
-    path = bundle.locate(graph)
-    with lock_bundle(bundle.path):  # that it may be changed is seen before the work
-        pass
+    check_writable(bundle)
+    data = bundle.read(graph)
     # An exception that a signal raises in a callback of the library's, as for its log, would be lost.
     with hold_signals() as held:
-        data = _compile(trt, library, path, graph.precision, options, progress, held)
+        plan = _compile(trt, library, data, graph.path, graph.precision, options, progress, held)
     capabilities = tuple(options.compute_capabilities) or (
         (target.compute_capability,) if target else ()
     )
@@ -106,7 +105,7 @@ def build_plan(
     name = f"{graph.path.removesuffix('.onnx')}.{library}-{trt.__version__}.{chips}.plan"
     # It keeps the graph's role: what it is for does not change by being built.
     entry = replace(graph, path=name, verification=None, float32_nodes={}, plan=origin)
-    return add_file(bundle, entry, data)
+    return add_file(bundle, entry, plan)
 
 
 def _find_target(library: PlanLibrary, options: PlanOptions) -> Gpu | None:
@@ -140,7 +139,8 @@ def _find_target(library: PlanLibrary, options: PlanOptions) -> Gpu | None:
 def _compile(
     trt: ModuleType,
     library: PlanLibrary,
-    graph: Path,
+    graph: bytes,
+    name: str,
     precision: Precision | None,
     options: PlanOptions,
     progress: Progress,
@@ -151,14 +151,14 @@ def _compile(
     flag = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     network = builder.create_network(flag)
     parser = trt.OnnxParser(network, logger)
-    if not parser.parse_from_file(str(graph)):
+    if not parser.parse(graph):
         errors = [parser.get_error(index).desc() for index in range(parser.num_errors)]
         reason = " ".join(" ".join(errors).split())
-        raise EngineError(f"{graph}: {library} cannot read this graph: {reason}")
+        raise EngineError(f"{name}: {library} cannot read this graph: {reason}")
     config = builder.create_builder_config()
     if precision == "fp32":  # TF32, on by default, keeps ten bits of a product's factors
         config.clear_flag(trt.BuilderFlag.TF32)
-    _add_profile(builder, network, config, options.profile, graph)
+    _add_profile(builder, network, config, options.profile, name)
     if options.workspace is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace)
     if library == "tensorrt-rtx":
@@ -171,11 +171,11 @@ def _compile(
     if monitor.error is not None:
         raise monitor.error
     if plan is None and held.number is not None:
-        raise EngineError(f"{graph}: the building was ended by a signal")
+        raise EngineError(f"{name}: the building was ended by a signal")
     if plan is None:
         larger = Remedy("try a larger {workspace}", settings={"workspace": None})
         raise EngineError(
-            f"{graph}: {library} built no plan: {logger.reason}",
+            f"{name}: {library} built no plan: {logger.reason}",
             larger if options.workspace is not None else "",
         )
     if options.timing_cache is not None:
@@ -210,7 +210,7 @@ def _members(enumeration: Any) -> list[tuple[str, Any]]:
     return list(enumeration.__members__.items())
 
 
-def _add_profile(builder: Any, network: Any, config: Any, wanted: Profile, graph: Path) -> None:
+def _add_profile(builder: Any, network: Any, config: Any, wanted: Profile, name: str) -> None:
     """One optimization profile for the network's dynamic inputs."""
     profile = builder.create_optimization_profile()
     dynamic = False
@@ -221,7 +221,7 @@ def _add_profile(builder: Any, network: Any, config: Any, wanted: Profile, graph
             profile.set_shape(tensor.name, *wanted[tensor.name])
     if dynamic and config.add_optimization_profile(profile) < 0:
         raise UsageError(
-            f"{graph.name}: shapes {dict(wanted)} are not in order; smallest <= best <= largest"
+            f"{name}: shapes {dict(wanted)} are not in order; smallest <= best <= largest"
         )
 
 

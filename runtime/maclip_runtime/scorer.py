@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,12 +14,12 @@ import numpy as np
 from maclip_runtime.bundle.bundle import Bundle, open_bundle
 from maclip_runtime.engines.engine import Pending
 from maclip_runtime.engines.select import select_engine
-from maclip_runtime.errors import FrameError, PictureError, refuse_unknown
+from maclip_runtime.errors import EngineError, FrameError, PictureError, refuse_unknown
 from maclip_runtime.lookahead import run_ahead
 from maclip_runtime.method.head import Cues, score_views
 from maclip_runtime.method.pixels import Floats
 from maclip_runtime.results.score import Score
-from maclip_runtime.sources.pictures import Picture, describe_picture
+from maclip_runtime.sources.pictures import DECODING_BYTES, Picture, describe_picture
 from maclip_runtime.sources.preparation import PreparedFrame, prepare_frame
 from maclip_runtime.vocabulary import PRESETS, EngineChoice, Precision, Preset, ViewMode
 
@@ -61,7 +61,11 @@ class Scorer:
         self.engine = self.selection.engine
 
     def score(self, picture: Picture) -> Score:
-        """Score a path, a PIL image or a uint8 RGB array `[H, W, 3]`; PictureError if it can't be."""
+        """Score a picture; PictureError if it can't be.
+
+        It is a path, an encoded picture as bytes or an open binary file, a PIL image, or a uint8 RGB
+        array `[H, W, 3]`.
+        """
         path, prepared = describe_picture(picture), self.prepare(picture)
         with _naming(path):
             features = self.engine.encode(prepared.frame)
@@ -75,10 +79,12 @@ class Scorer:
         A picture that cannot be scored comes out as its PictureError, in its place, as does a PictureError
         among the pictures; the others are not lost. A score that is there comes out before another picture
         is taken; with `ahead` 0, for live frames, none is taken early. Arrays and images may be used anew
-        as soon as the next one is asked for.
+        as soon as the next one is asked for. A large picture is decoded only when those before it have left
+        it memory, DECODING_BYTES in all.
         """
+        under_way: list[_Job] = []
         with ThreadPoolExecutor(1, thread_name_prefix="maclip-decode") as decoder:
-            for job in run_ahead(pictures, partial(self._start, decoder), ahead):
+            for job in run_ahead(pictures, partial(self._start, decoder, under_way), ahead):
                 try:
                     prepared, features = job.result()
                 except PictureError as error:
@@ -86,22 +92,37 @@ class Scorer:
                 else:
                     yield self.conclude(features, prepared, job.path)
 
-    def prepare(self, picture: Picture) -> PreparedFrame:
-        """Read a picture and bring it to the preset's size."""
+    def prepare(
+        self, picture: Picture, *, make_room: Callable[[int], None] = lambda _: None
+    ) -> PreparedFrame:
+        """Read a picture and bring it to the preset's size. make_room: see `read_frame`."""
         return prepare_frame(
             picture,
             self.preset,
             self.bundle.manifest.method.views.size,
             exif_orientation=self.exif_orientation,
+            make_room=make_room,
         )
 
     def score_views(self, features: Floats) -> Cues:
-        """The cues of views from their features `[N, D]`."""
+        """The cues of views from their features `[N, D]`.
+
+        EngineError if they are not finite: features may be and still be beyond the method's arithmetic.
+        """
         manifest = self.bundle.manifest
         method = manifest.method
-        return score_views(
-            features, self._prompts, method.logit_scale, method.head, manifest.scored
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # it is said below
+            cues = score_views(
+                features, self._prompts, method.logit_scale, method.head, manifest.scored
+            )
+        found = (cues.score, cues.attributes, *cues.values.values(), *cues.weights.values())
+        if not all(np.isfinite(values).all() for values in found):
+            raise EngineError(
+                f"{self.bundle.path / self.selection.file.path}: its features give a score that is no "
+                "finite number",
+                "export the bundle again",
+            )
+        return cues
 
     def conclude(self, features: Floats, prepared: PreparedFrame, path: str) -> Score:
         """The score of a picture from its features `[V, D]`."""
@@ -143,26 +164,50 @@ class Scorer:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _start(self, decoder: ThreadPoolExecutor, picture: Picture | PictureError) -> _Job:
-        """Have a picture decoded and given to the engine, in the order in which this is called."""
+    def _start(
+        self,
+        decoder: ThreadPoolExecutor,
+        under_way: list[_Job],
+        picture: Picture | PictureError,
+    ) -> _Job:
+        """Have a picture decoded and given to the engine, in the order in which this is called.
 
-        def submit(prepared: PreparedFrame) -> tuple[PreparedFrame, Pending]:
-            return prepared, self.engine.submit(prepared.frame)
-
-        if isinstance(picture, str | os.PathLike):
-            path = picture
-            return _Job(describe_picture(path), decoder.submit(lambda: submit(self.prepare(path))))
+        under_way: the pictures before it, which it waits for if it is too large to be held beside them.
+        """
         if isinstance(picture, PictureError):
             return _Job(picture.picture, _fail(picture))
+        under_way[:] = [job for job in under_way if not job.done()]
+        before = tuple(under_way)
         name = describe_picture(picture)
-        try:
-            prepared = self.prepare(picture)
-        except PictureError as error:
-            return _Job(name, _fail(error))
+        if isinstance(picture, str | os.PathLike | bytes):
+            path = picture
+
+            def read() -> tuple[PreparedFrame, Pending]:
+                return self._submit(self.prepare(path, make_room=partial(_make_room, before)))
+
+            job = _Job(name, decoder.submit(read))
+        else:
+            try:
+                prepared = self._prepare_here(picture, before)
+            except PictureError as error:
+                return _Job(name, _fail(error))
+            job = _Job(name, decoder.submit(self._submit, prepared))
+        under_way.append(job)
+        return job
+
+    def _prepare_here(self, picture: Picture, before: Sequence[_Job]) -> PreparedFrame:
+        """Prepare what is the caller's, and may be changed once the next picture is asked for."""
+        if before:
+            wait([job.submitted for job in before])  # now it is known what they hold
+        prepared = self.prepare(picture, make_room=partial(_make_room, before))
         if isinstance(picture, np.ndarray) and np.may_share_memory(picture, prepared.frame):
             # The caller's buffer, which may hold the camera's next frame before the engine has this one.
-            prepared = replace(prepared, frame=prepared.frame.copy())
-        return _Job(name, decoder.submit(submit, prepared))
+            return replace(prepared, frame=prepared.frame.copy())
+        return prepared
+
+    def _submit(self, prepared: PreparedFrame) -> tuple[PreparedFrame, Pending]:
+        """Give a frame to the engine, which alone holds its pixels from now on."""
+        return prepared.without_pixels(), self.engine.submit(prepared.frame)
 
 
 @dataclass(frozen=True)
@@ -182,11 +227,30 @@ class _Job:
         """Whether `result` would not wait."""
         if not self.submitted.done():
             return False
-        return self.submitted.exception() is not None or self.submitted.result()[1].done()
+        if self.submitted.cancelled() or self.submitted.exception() is not None:
+            return True
+        return self.submitted.result()[1].done()
 
     def cancel(self) -> None:
         """Leave the picture unread if it still is."""
         self.submitted.cancel()
+
+    def count_bytes(self) -> int:
+        """Bytes of the frame that the engine still holds, once it was submitted."""
+        return 0 if self.done() else self.submitted.result()[0].frame.size
+
+
+def _make_room(before: Sequence[_Job], wanted: int) -> None:
+    """Wait until the pictures before have left memory for another one.
+
+    All of them were submitted, and the engine needs nobody to finish them: this ends even if the caller has
+    stopped taking results.
+    """
+    for job in before:
+        if wanted + sum(other.count_bytes() for other in before) <= DECODING_BYTES:
+            return
+        with suppress(Exception):  # which its own result tells
+            job.result()
 
 
 @contextmanager

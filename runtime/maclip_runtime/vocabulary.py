@@ -38,12 +38,19 @@ ColourMatrix = Literal["bt601", "bt709", "bt2020"]
 ColourRange = Literal["limited", "full"]
 """Of video's values: 16 to 235 (chroma to 240), or 0 to 255."""
 
+ViewsPerFrame = int | Literal["all", "auto"]
+"""Views of each frame that a stream encodes: a number, all, or as many as keep up."""
+
+EventName = Literal["alert", "recovered", "scene", "lost", "reconnected"]
+"""What begins or ends in a stream."""
+
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 VIEW_MODES: tuple[ViewMode, ...] = get_args(ViewMode)
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 PLAN_LIBRARIES: tuple[PlanLibrary, ...] = get_args(PlanLibrary)
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 ENGINE_CHOICES: tuple[EngineChoice, ...] = get_args(EngineChoice)
+EVENTS: tuple[EventName, ...] = get_args(EventName)
 PIXEL_FORMATS: tuple[PixelFormat, ...] = get_args(PixelFormat)
 COLOUR_MATRICES: tuple[ColourMatrix, ...] = get_args(ColourMatrix)
 COLOUR_RANGES: tuple[ColourRange, ...] = get_args(ColourRange)

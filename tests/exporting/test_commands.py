@@ -90,8 +90,8 @@ def test_the_command_asks_for_calibration_pictures(maclip, checkpoint_file, tmp_
     ("option", "reason"),
     [
         (("--precision", "fp8"), "--precision fp8: use fp32, fp16, int8"),
-        (("--frame", "1080p"), "frame size '1080p': use `any`, or height x width"),
-        (("--score", "100x1920"), "a frame has at least 224 pixels a side"),
+        (("--frame", "1080p"), "--frame 1080p: not a size; give height x width"),
+        (("--score", "100x1920"), "a side has at least 224 pixels"),
         (("--activation", "relu"), "'auto', 'quick-gelu', 'gelu'"),
     ],
 )

@@ -22,7 +22,7 @@ def test_labels_say_accept_or_reject_and_paths_are_relative_to_the_csv(tmp_path)
 
 def test_opinions_are_cut_and_a_byte_order_mark_and_other_columns_do_no_harm(tmp_path):
     path = write(tmp_path, "\ufeffid,path,opinion\n1,a.jpg,3.5\n2,b.jpg,3.49\n")
-    rows = read_labels(path, cut=3.5)
+    rows = read_labels(path, opinion_cut=3.5)
     assert [(row.accept, row.opinion) for row in rows] == [(True, 3.5), (False, 3.49)]
 
 
@@ -41,11 +41,11 @@ def test_opinions_are_cut_and_a_byte_order_mark_and_other_columns_do_no_harm(tmp
 )
 def test_what_is_not_understood_is_named_by_its_row(tmp_path, text, fault):
     with pytest.raises(UsageError, match=fault):
-        read_labels(write(tmp_path, text), cut=1.0)
+        read_labels(write(tmp_path, text), opinion_cut=1.0)
 
 
 def test_opinions_need_a_cut(tmp_path):
-    with pytest.raises(UsageError, match="--opinion-cut"):
+    with pytest.raises(UsageError, match="the lowest to accept: opinion_cut=..."):
         read_labels(write(tmp_path, "path,opinion\na.jpg,1\n"))
 
 

@@ -32,7 +32,7 @@ BAD_PICTURES = {
     "text.jpg": (lambda path: path.write_text("hello"), "not a picture in a known format"),
     "truncated.jpg": (write_truncated_jpeg, "cannot be read: image file is truncated"),
     "thin.png": (lambda path: Image.new("RGB", (1, 5000)).save(path), "too narrow"),
-    "bomb.png": (write_bomb, "more than 178 megapixels"),
+    "bomb.png": (write_bomb, "more than 128 megapixels"),
     "folder.png": (lambda path: path.mkdir(), "no pictures in this directory"),
     "nothing*.png": (None, "no file matches"),
 }
@@ -126,3 +126,18 @@ def test_an_output_that_cannot_be_written_is_said_before_scoring(
     done = maclip("score", pictures, "--bundle", rn_small_bundle, "--output", output)
     assert done.returncode == 2
     assert "no such directory" in done.stderr
+
+
+@pytest.mark.parametrize("size", ["99999x99999", "10x70000"])
+def test_a_frame_that_cannot_be_drawn_is_refused_at_once(maclip, rn_small_bundle, size):
+    done = maclip("bench", rn_small_bundle, "--frame", size)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert f"--frame {size}: larger than 50 megapixels" in line
+
+
+@pytest.mark.parametrize("threads", ["0", "5000", "3000000000"])
+def test_threads_have_a_range(maclip, rn_small_bundle, pictures, threads):
+    done = maclip("score", pictures, "--bundle", rn_small_bundle, "--threads", threads)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr

@@ -35,9 +35,8 @@ def test_a_manifest_survives_writing_and_reading(rn_small_bundle):
 
 
 def test_the_published_schema_is_made_from_the_dataclasses_and_holds_for_every_bundle(
-    rn_small_bundle,
+    rn_small_bundle, jsonschema
 ):
-    jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     assert schema == make_schema(), "run: python -m maclip_runtime.bundle.schema"
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -55,8 +54,7 @@ def test_the_published_schema_is_made_from_the_dataclasses_and_holds_for_every_b
         lambda m: m["files"][0].pop("sha256"),
     ],
 )
-def test_the_schema_refuses_what_the_reader_refuses(rn_small_bundle, edit):
-    jsonschema = pytest.importorskip("jsonschema")
+def test_the_schema_refuses_what_the_reader_refuses(rn_small_bundle, jsonschema, edit):
     manifest = json.loads((rn_small_bundle / MANIFEST_NAME).read_text())
     edit(manifest)
     with pytest.raises(jsonschema.ValidationError):

@@ -12,7 +12,7 @@ import pytest
 from conftest import get_file
 from maclip_runtime import EngineError, FrameError, Scorer, UsageError, open_bundle
 from maclip_runtime.bundle.staging import add_file
-from maclip_runtime.engines import onnxruntime as engine_module
+from maclip_runtime.engines import session as session_module
 from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
 
 ENCODER = "image_encoder.fp32.onnx"
@@ -111,8 +111,8 @@ def test_dense_views_are_for_resnets(bundle_of):
 )
 def test_cpus_whose_int8_sums_saturate_are_known(tmp_path, monkeypatch, flags, machine, overflows):
     (tmp_path / "cpuinfo").write_text(flags)
-    monkeypatch.setattr(engine_module.platform, "machine", lambda: machine)
-    assert engine_module.overflows_int8(tmp_path / "cpuinfo") is overflows
+    monkeypatch.setattr(session_module.platform, "machine", lambda: machine)
+    assert session_module.overflows_int8(tmp_path / "cpuinfo") is overflows
 
 
 def test_threads_must_be_some(open_engine):
@@ -143,7 +143,10 @@ def test_a_graph_swapped_between_hashing_and_loading_is_not_run(
 
 def test_nothing_that_onnxruntime_prints_reaches_stdout(small_bundle, tmp_path, capsys):
     bundle = open_bundle(shutil.copytree(small_bundle.path, tmp_path / "b.maclip"))
-    entry = add_file(bundle, get_file(bundle, "image_encoder.fp32.onnx"), b"no graph")
+    graph = (bundle.path / "image_encoder.fp32.onnx").read_bytes()
+    other = graph.replace(b'"\x04Conv', b'"\x04Comv')  # an operator that there is not
+    assert other != graph
+    entry = add_file(bundle, get_file(bundle, "image_encoder.fp32.onnx"), other)
     with pytest.raises(EngineError, match="cannot run it"):
         OnnxRuntimeEngine(open_bundle(bundle.path), entry)
     assert capsys.readouterr().out == ""

@@ -12,10 +12,10 @@ import av
 import numpy as np
 import pytest
 from colour_formula import convert_exactly
-from footage import read_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from footage import read_all
 from maclip_runtime.errors import UsageError
 from maclip_runtime.sources.raw import RawFormat, RawSource
 from maclip_runtime.sources.select import open_source
@@ -165,7 +165,7 @@ def test_a_format_that_cannot_be_is_refused(settings, says):
 
 
 def test_a_size_is_asked_for():
-    with pytest.raises(UsageError, match="--size"):
+    with pytest.raises(UsageError, match="size="):
         open_source("-")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -14,6 +13,7 @@ from maclip_export.selection import LEAST_SRCC, GraphSelection
 from maclip_export.vocabulary import Activation, FrameSize
 from maclip_runtime.bundle.bundle import open_bundle
 from maclip_runtime.bundle.staging import check_destination
+from maclip_runtime.cli.options import parse_size
 from maclip_runtime.errors import MaclipError, UsageError
 from maclip_runtime.method.geometry import ViewGeometry
 from maclip_runtime.vocabulary import Precision
@@ -41,6 +41,13 @@ def export(
     activation: Annotated[
         Activation, typer.Option(help="For files whose origin does not tell.")
     ] = "auto",
+    trust_checkpoint: Annotated[
+        bool,
+        typer.Option(
+            "--trust-checkpoint",
+            help="Let torch run the code in a checkpoint that cannot be read without running it.",
+        ),
+    ] = False,
     text: Annotated[
         bool, typer.Option(help="Include the text graph, which `maclip prompts` needs.")
     ] = True,
@@ -84,14 +91,18 @@ def export(
             metavar="any|HxW",
         ),
     ] = None,
+    sign: Annotated[
+        Path | None,
+        typer.Option(help="Sign the bundle with this Ed25519 private key (PEM).", metavar="KEY"),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing bundle.")] = False,
 ) -> None:
     """Turn a CLIP checkpoint into a bundle: ONNX graphs and prompt embeddings, verified."""
     if (checkpoint is None) == (model is None or pretrained is None):
         raise UsageError("give either --model NAME and --pretrained TAG, or --checkpoint FILE")
     precisions = _parse_precisions(precision)
-    frames = _parse_sizes(frame or _default_frames(precisions))
-    scores, denses = _parse_sizes(score), _parse_sizes(dense)
+    frames = _parse_sizes("--frame", frame or _default_frames(precisions))
+    scores, denses = _parse_sizes("--score", score), _parse_sizes("--dense", dense)
     if "int8" in precisions and calibration is None:
         raise UsageError(
             "--precision int8 needs --calibration DIR, pictures such as the encoder will see"
@@ -109,11 +120,11 @@ def export(
     with report_steps() as report:
         report(f"loading {checkpoint or f'{model} {pretrained}'}")
         if checkpoint is not None:
-            loaded = load_file(checkpoint, activation)
+            loaded = load_file(checkpoint, activation, trust_checkpoint=trust_checkpoint)
         else:
             assert model is not None
             assert pretrained is not None
-            loaded = load_named(model, pretrained, activation)
+            loaded = load_named(model, pretrained, activation, trust_checkpoint=trust_checkpoint)
         bundle = export_bundle(
             loaded,
             output,
@@ -121,6 +132,7 @@ def export(
             selection,
             text_encoder=text,
             replace_existing=force,
+            signing_key=sign,
             report=report,
         )
     print_summary(bundle)
@@ -163,23 +175,14 @@ def _default_frames(precisions: list[Precision]) -> list[str]:
     return ["any"] if "fp16" in precisions else []
 
 
-def _parse_sizes(texts: list[str] | None) -> list[FrameSize | None]:
-    return [_parse_size(text) for text in texts or () if text != "none"]
-
-
-def _parse_size(text: str) -> FrameSize | None:
-    """`any` to None, and `HxW` to (H, W)."""
-    if text == "any":
-        return None
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if not match:
-        raise UsageError(f"frame size {text!r}: use `any`, or height x width such as 1080x1920")
-    height, width = int(match[1]), int(match[2])
-    if min(height, width) < ViewGeometry().size:
-        raise UsageError(
-            f"frame size {text}: a frame has at least {ViewGeometry().size} pixels a side"
-        )
-    return height, width
+def _parse_sizes(option: str, texts: list[str] | None) -> list[FrameSize | None]:
+    """`any` to None, and `HxW` to (H, W); `none` is left out."""
+    least = ViewGeometry().size
+    return [
+        None if text == "any" else parse_size(text, option, least=least)
+        for text in texts or ()
+        if text != "none"
+    ]
 
 
 def _require_packages(command: str) -> None:

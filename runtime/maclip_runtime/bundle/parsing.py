@@ -41,6 +41,14 @@ def parse_manifest(text: str) -> Manifest:
     manifest = parse(Manifest, data, "manifest")
     if not any(manifest.scored):
         raise BundleError("manifest.prompts has no pair that is scored", _REMEDY)
+    features = manifest.architecture.features
+    for place, file in enumerate(manifest.files):
+        shape = file.outputs["features"].shape if "features" in file.outputs else (features,)
+        if shape[-1:] != (features,):
+            raise BundleError(
+                f"manifest.files[{place}].outputs.features has not the architecture's {features} features",
+                _REMEDY,
+            )
     return manifest
 
 
@@ -70,7 +78,7 @@ def _parse_dataclass(kind: Any, value: Any, where: str) -> Any:
     missing = required - value.keys()
     if unknown or missing:
         fault = "unknown" if unknown else "missing"
-        names = ", ".join(sorted(unknown or missing))
+        names = ", ".join(_show(name) for name in sorted(unknown or missing))
         raise BundleError(f"{where} has {fault} fields ({names})", _REMEDY)
     return kind(
         **{name: _parse(hints[name], item, f"{where}.{name}") for name, item in value.items()}
@@ -115,7 +123,7 @@ def _parse_tuple(options: tuple[Any, ...], value: Any, where: str) -> Any:
 def _parse_dict(options: tuple[Any, ...], value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise _refuse(value, where)
-    return {key: _parse(options[1], item, f"{where}.{key}") for key, item in value.items()}
+    return {key: _parse(options[1], item, f"{where}.{_show(key)}") for key, item in value.items()}
 
 
 def _parse_plain(options: tuple[Any, ...], value: Any, where: str) -> Any:
@@ -137,6 +145,11 @@ _GENERIC: dict[Any, Callable[[tuple[Any, ...], Any, str], Any]] = {
     tuple: _parse_tuple,
     dict: _parse_dict,
 }
+
+
+def _show(name: str) -> str:
+    """A name out of the file, in a message of one line."""
+    return name if name.isprintable() and len(name) <= 60 else f"{name!r:.60}"
 
 
 def _refuse(value: Any, where: str) -> BundleError:

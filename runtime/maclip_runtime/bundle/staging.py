@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
 import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,12 +23,25 @@ from maclip_runtime.bundle.bundle import (
     Bundle,
     hash_file,
     open_bundle,
+    parse_bundle,
+    read_manifest,
     resolve_inside,
 )
 from maclip_runtime.bundle.manifest import BundleFile, Manifest, Role
-from maclip_runtime.errors import BundleError, Remedy
+from maclip_runtime.bundle.signatures import (
+    SIGNATURE_NAME,
+    SIGNING_KEY,
+    find_signing_key,
+    read_key_id,
+    sign,
+)
+from maclip_runtime.errors import BundleError, OutputError, Remedy
 from maclip_runtime.files import write_whole
 from maclip_runtime.locks import lock_file
+
+_log = logging.getLogger(__name__)
+
+LOCK_NAME = ".manifest.lock"  # there only while a file is added
 
 
 def describe_file(path: Path, role: Role, **details: object) -> BundleFile:
@@ -57,7 +71,7 @@ def stage_bundle(destination: Path, *, replace: bool) -> Iterator[Path]:
     """A directory to fill that becomes `destination` when the block ends without an error.
 
     After an error nothing is left, and an existing bundle is as it was. Only a bundle is ever
-    replaced, and only if `replace` says so.
+    replaced, and only if `replace` says so; one that appears meanwhile is not.
     """
     check_destination(destination, replace=replace)
     destination = Path(os.path.realpath(destination))  # a link to a bundle stays one
@@ -72,32 +86,35 @@ def stage_bundle(destination: Path, *, replace: bool) -> Iterator[Path]:
     try:
         yield staging
         staging.chmod(_find_mode(destination))  # mkdtemp makes it private
-        _put(staging, destination, replace=replace)
+        try:
+            with _locked(parent / f".{destination.name}.lock"):
+                _take_place(staging, destination, replace=replace)
+        except OSError as error:  # a mount point, say
+            raise BundleError(f"{destination}: cannot be written ({error.strerror})") from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _put(staging: Path, destination: Path, *, replace: bool) -> None:
-    """Give a staged bundle its name; BundleError if there is one meanwhile that may not be replaced."""
-    retired = staging.with_suffix(".old")
+def _take_place(staging: Path, destination: Path, *, replace: bool) -> None:
+    """Rename a staged bundle to its destination; BundleError if another one has come there."""
+    check_destination(destination, replace=replace)
+    if destination.exists():
+        retired = staging.with_suffix(".old")
+        destination.rename(retired)
+        try:
+            staging.rename(destination)
+        except OSError:
+            retired.rename(destination)
+            raise
+        shutil.rmtree(retired)
+        return
     try:
-        if replace and destination.exists():
-            destination.rename(retired)
-        # An empty directory is made by one process only, and may be renamed over; a full one may not.
-        destination.mkdir()
-        staging.rename(destination)
+        staging.rename(destination)  # which never replaces a directory that holds something
     except OSError as error:
-        if retired.exists():
-            with suppress(
-                OSError
-            ):  # where another bundle has taken its place, this one stays beside it
-                retired.rename(destination)
-        reason = {
-            errno.EEXIST: "has appeared meanwhile, and is not replaced",
-            errno.EBUSY: "is a mount point, which cannot be replaced",
-        }.get(error.errno or 0, f"cannot be written ({error.strerror})")
-        raise BundleError(f"{destination}: {reason}", "choose another place") from None
-    shutil.rmtree(retired, ignore_errors=True)
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        check_destination(destination, replace=False)
+        raise
 
 
 def _find_mode(destination: Path) -> int:
@@ -109,37 +126,47 @@ def _find_mode(destination: Path) -> int:
     return 0o777 & ~umask
 
 
-def add_file(bundle: Bundle, entry: BundleFile, data: bytes) -> BundleFile:
-    """Put a file into an existing bundle, or in the place of one of that name; returns its entry.
-
-    Size and checksum are filled in. The file appears whole, and the manifest only after it. Processes that
-    add files to one bundle take turns.
-    """
-    entry = replace(entry, size=len(data), sha256=hashlib.sha256(data).hexdigest())
-    with lock_bundle(bundle.path):
-        write_whole(resolve_inside(bundle.path, entry.path), data)
-        # Read again: another process may have added a file meanwhile.
-        manifest = open_bundle(bundle.path).manifest
-        others = tuple(file for file in manifest.files if file.path != entry.path)
-        manifest = replace(manifest, files=(*others, entry))
-        write_whole(bundle.path / MANIFEST_NAME, manifest.to_json().encode())
-    return entry
+def check_writable(bundle: Bundle) -> None:
+    """Raise BundleError, before long work begins, if no file can be added to a bundle."""
+    try:
+        with _locked(bundle.path / LOCK_NAME):
+            pass
+    except OSError as error:
+        raise BundleError(
+            f"{bundle.path}: cannot be written ({error.strerror})", "copy it to where you may write"
+        ) from None
 
 
 @contextmanager
-def lock_bundle(path: Path) -> Iterator[None]:
-    """Keep other processes from changing a bundle, or wait for one that does; BundleError if read-only."""
-    lock = path / f".{MANIFEST_NAME}.lock"
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock that leaves no file behind."""
+    with lock_file(path):
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def add_file(bundle: Bundle, entry: BundleFile, data: bytes) -> BundleFile:
+    """Put a file into an existing bundle, or in the place of one of that name; returns its entry.
+
+    Size and checksum are filled in. The file appears whole, and the manifest only after it. The manifest is
+    signed with MACLIP_SIGNING_KEY; without it the bundle is no longer signed, and a warning says so.
+    """
+    key = find_signing_key()  # or a refusal, before anything is changed
+    entry = replace(entry, size=len(data), sha256=hashlib.sha256(data).hexdigest())
     try:
-        with lock_file(lock):
-            try:
-                yield
-            finally:
-                lock.unlink(missing_ok=True)
-    except OSError as error:
-        raise BundleError(
-            f"{path}: cannot be changed ({error.strerror})", "copy it to where you may write"
-        ) from None
+        with _locked(bundle.path / LOCK_NAME):
+            write_whole(resolve_inside(bundle.path, entry.path), data)
+            # Read again: another process may have added a file meanwhile.
+            manifest = open_bundle(bundle.path).manifest
+            others = tuple(file for file in manifest.files if file.path != entry.path)
+            manifest = replace(manifest, files=(*others, entry))
+            _put_manifest(bundle.path, manifest.to_json().encode(), key)
+    except (OSError, OutputError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BundleError(f"{bundle.path}: cannot be written ({reason})") from None
+    return entry
 
 
 def write_prompts(directory: Path, embeddings: NDArray[np.float32]) -> BundleFile:
@@ -149,6 +176,36 @@ def write_prompts(directory: Path, embeddings: NDArray[np.float32]) -> BundleFil
     return describe_file(path, "prompts")
 
 
-def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Write the manifest of a staged bundle; its files must be in place already."""
-    (directory / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
+def write_manifest(directory: Path, manifest: Manifest, key: Path | None = None) -> None:
+    """Write the manifest of a staged bundle, signed with `key`, or with MACLIP_SIGNING_KEY if that is set.
+
+    Its files must be in place already.
+    """
+    _put_manifest(directory, manifest.to_json().encode(), key or find_signing_key())
+
+
+def sign_bundle(path: Path, key: Path) -> str:
+    """Sign a bundle with a private key (PEM); returns the id of the key.
+
+    Every file's checksum is verified first: what is signed is what is there.
+    """
+    manifest = path / MANIFEST_NAME
+    data = read_manifest(path)
+    bundle = parse_bundle(path, data)
+    for file in bundle.manifest.files:
+        bundle.locate(file)
+    signature = sign(data, key)
+    write_whole(manifest.with_name(SIGNATURE_NAME), signature)
+    return read_key_id(signature)
+
+
+def _put_manifest(directory: Path, manifest: bytes, key: Path | None) -> None:
+    """The manifest and its signature, or the manifest and none."""
+    signature = directory / SIGNATURE_NAME
+    signed = None if key is None else sign(manifest, key)
+    write_whole(directory / MANIFEST_NAME, manifest)
+    if signed is not None:
+        write_whole(signature, signed)
+    elif signature.exists():
+        signature.unlink()
+        _log.warning("%s: changed, and so no longer signed (%s is not set)", directory, SIGNING_KEY)

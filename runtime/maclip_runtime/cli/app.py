@@ -10,12 +10,15 @@ import typer
 
 from maclip_runtime.cli.bench import bench
 from maclip_runtime.cli.build import build
+from maclip_runtime.cli.decoder_messages import log_decoder_messages
 from maclip_runtime.cli.doctor import doctor
 from maclip_runtime.cli.gate import gate
 from maclip_runtime.cli.inspect import inspect
 from maclip_runtime.cli.map import map_picture
 from maclip_runtime.cli.report import report
 from maclip_runtime.cli.score import score
+from maclip_runtime.cli.sign import sign
+from maclip_runtime.cli.watch import watch
 from maclip_runtime.version import __version__
 
 _NAMES = {"map_picture": "map"}  # where a function may not have its command's name
@@ -39,6 +42,7 @@ def _callback(
     """No-reference image quality scores from CLIP bundles (MA-CLIP), on CPUs and NVIDIA GPUs."""
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    log_decoder_messages()
 
 
 def build_app() -> typer.Typer:
@@ -54,6 +58,6 @@ def build_app() -> typer.Typer:
     # maclip_export imports this package, so this package finds it by its registration instead.
     for entry in sorted(entry_points(group="maclip.commands"), key=lambda entry: entry.name):
         app.command(entry.name)(entry.load())
-    for command in (build, score, report, map_picture, gate, bench, inspect, doctor):
+    for command in (build, sign, score, watch, report, map_picture, gate, bench, inspect, doctor):
         app.command(_NAMES.get(command.__name__))(command)
     return app

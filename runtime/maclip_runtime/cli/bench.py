@@ -27,11 +27,14 @@ from maclip_runtime.cli.options import (
     parse_precision,
     parse_size,
 )
-from maclip_runtime.errors import PictureError
+from maclip_runtime.errors import PictureError, UsageError
 from maclip_runtime.scorer import Scorer
 from maclip_runtime.sources.paths import find_pictures
 from maclip_runtime.timing.drawing import draw_frame
 from maclip_runtime.timing.stages import Measurement, measure
+
+_MOST_PIXELS = 50_000_000  # to be drawn: the drawing takes a multiple of the picture's memory
+_LONGEST_SIDE = 65_535  # of a JPEG
 
 
 def bench(
@@ -114,6 +117,12 @@ def _find_pictures(paths: Sequence[str], frame: str) -> Iterator[list[str]]:
         yield found
         return
     size = parse_size(frame, "--frame")
+    if size[0] * size[1] > _MOST_PIXELS or max(size) > _LONGEST_SIDE:
+        raise UsageError(
+            f"--frame {frame}: larger than {_MOST_PIXELS // 1_000_000} megapixels, or than "
+            f"{_LONGEST_SIDE} on a side",
+            "measure with pictures of your own",
+        )
     with tempfile.TemporaryDirectory(prefix="maclip-bench-") as folder:
         path = Path(folder) / f"{frame.strip()}.jpg"
         Image.fromarray(draw_frame(*size)).save(path, quality=90)

@@ -104,7 +104,7 @@ def gate(
     if (labels is None) == (accept is None or reject is None):
         raise UsageError("give --accept and --reject, or --labels")
     if labels is not None:
-        pictures: list[Labelled | PictureError] = list(read_labels(labels, cut=opinion_cut))
+        pictures: list[Labelled | PictureError] = list(read_labels(labels, opinion_cut=opinion_cut))
     else:
         pictures = [
             each if isinstance(each, PictureError) else Labelled(each, accepted)

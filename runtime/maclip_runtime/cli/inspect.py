@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from maclip_runtime.bundle.bundle import Bundle, open_bundle
+from maclip_runtime.bundle.bundle import Bundle, open_bundle, read_manifest
 from maclip_runtime.bundle.manifest import BundleFile, Tensor
+from maclip_runtime.bundle.signatures import verify_signature
 from maclip_runtime.cli.console import tell
 from maclip_runtime.cli.options import BundleArgument
 from maclip_runtime.errors import BundleError
@@ -25,9 +27,19 @@ def inspect(
         Literal["table", "json"],
         typer.Option(help="table, or the manifest with the checks as JSON."),
     ] = "table",
+    verify: Annotated[
+        Path | None,
+        typer.Option(
+            help="A public key (PEM), or a folder of them: refuse unless one signed the bundle.",
+            metavar="PUB",
+        ),
+    ] = None,
 ) -> None:
     """Show what is in a bundle and verify every checksum. Exit status 2 if anything is damaged."""
     opened = open_bundle(bundle)
+    if verify is not None:
+        signer = verify_signature(opened.path, read_manifest(opened.path), verify)
+        tell(f"{bundle}: signed with the key {signer}")
     faults = {file.path: _find_fault(opened, file) for file in opened.manifest.files}
     if format == "json":
         report = {**asdict(opened.manifest), "faults": {k: str(v) for k, v in faults.items() if v}}

@@ -23,10 +23,10 @@ def open_scorer(
     engine: EngineChoice,
     device: int | None,
     precision: Literal["auto", Precision],
-    views: ViewMode,
-    preset: Preset,
+    views: ViewMode = "exact",
+    preset: Preset = "native",
     threads: int | None,
-    exif_orientation: bool,
+    exif_orientation: bool = False,
 ) -> Scorer:
     """The scorer that the options ask for; without a bundle the demo encoder's, which is said."""
     # The library has its own limit on a picture's size, and says so in an error.

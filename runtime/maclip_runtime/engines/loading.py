@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from maclip_runtime.bundle.manifest import Shape
+from maclip_runtime.bundle.manifest import BundleFile, Shape, Tensor
+from maclip_runtime.engines.signature import check_signature
 from maclip_runtime.engines.tensorrt_library import make_logger
 from maclip_runtime.errors import EngineError, Remedy
 
@@ -30,6 +31,27 @@ class LoadedPlan:
             return shape, shape
         smallest, _, largest = self.engine.get_tensor_profile_shape(tensor, 0)
         return tuple(smallest), tuple(largest)
+
+    def check(self, file: BundleFile, view_size: int) -> None:
+        """Raise BundleError unless the plan's tensors have the names and shapes of its manifest entry.
+
+        Their types the graph had when it was read: TensorRT keeps those of inputs and outputs.
+        """
+        names = [self.engine.get_tensor_name(index) for index in range(self.engine.num_io_tensors)]
+        listed = {**file.inputs, **file.outputs}
+        found = {
+            name: Tensor(
+                listed[name].dtype if name in listed else "unknown",
+                tuple("?" if n == -1 else n for n in self.engine.get_tensor_shape(name)),
+            )
+            for name in names
+        }
+        check_signature(
+            file,
+            {name: tensor for name, tensor in found.items() if name not in file.outputs},
+            {name: tensor for name, tensor in found.items() if name in file.outputs},
+            view_size=view_size,
+        )
 
 
 def load_plan(plan: bytes, trt: Any, again: Remedy) -> LoadedPlan:

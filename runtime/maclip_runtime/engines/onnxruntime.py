@@ -6,16 +6,10 @@ frame graph gets the raw frame, and, if it is chunked, the views in portions, th
 
 from __future__ import annotations
 
-import io
-import logging
-import platform
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import redirect_stdout
-from pathlib import Path
-from types import ModuleType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,22 +17,16 @@ from numpy.typing import NDArray
 from maclip_runtime.bundle.bundle import Bundle
 from maclip_runtime.bundle.manifest import BundleFile
 from maclip_runtime.engines.engine import EncodingTime, Engine
-from maclip_runtime.errors import EngineError, FrameError, Remedy, UsageError
+from maclip_runtime.engines.session import describe_tensors, open_session
+from maclip_runtime.engines.signature import check_features, check_signature
+from maclip_runtime.errors import EngineError, FrameError
 from maclip_runtime.method.geometry import split_into_blocks
 from maclip_runtime.method.pixels import Floats, Frame, Pixels
 from maclip_runtime.method.views import iterate_views, normalise_block, normalise_global_view
 from maclip_runtime.vocabulary import EngineName, ViewMode
 
-logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# ONNX Runtime's name of the provider behind each engine name.
-PROVIDERS: dict[EngineName, str] = {
-    "onnxruntime-tensorrt": "TensorrtExecutionProvider",
-    "onnxruntime-tensorrt-rtx": "NvTensorRTRTXExecutionProvider",
-    "onnxruntime-cuda": "CUDAExecutionProvider",
-    "onnxruntime-cpu": "CPUExecutionProvider",
-}
 # Views per run of the encoder. On a CPU more gains nothing (one view fills the cores already) and costs
 # memory: 8 views of RN50 need about 250 MB of activations. A GPU is filled by about 32.
 MICRO_BATCH = 8
@@ -77,7 +65,14 @@ class OnnxRuntimeEngine(Engine):
         self._file = file
         self._micro_batch = micro_batch or (GPU_MICRO_BATCH if on_gpu else MICRO_BATCH)
         self._block_side = block_side
-        self._session = _open_session(bundle, file, name, threads, device)
+        self._dim = bundle.manifest.architecture.features
+        self._session = open_session(bundle, file, name, threads, device)
+        check_signature(
+            file,
+            describe_tensors(self._session.get_inputs()),
+            describe_tensors(self._session.get_outputs()),
+            view_size=self._geometry.size,
+        )
         # One frame at a time: each run takes all threads, and memory does not grow with the callers.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="maclip-onnxruntime")
 
@@ -112,6 +107,8 @@ class OnnxRuntimeEngine(Engine):
         start = time.perf_counter()
         try:
             return run(frame, views, pending)
+        except EngineError:
+            raise
         except Exception as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise EngineError(f"{self._file.path}: {self.name} failed: {reason}") from error
@@ -121,7 +118,9 @@ class OnnxRuntimeEngine(Engine):
     def _run_batches(self, frame: Frame, views: Sequence[int] | None, pending: _Pending) -> Floats:
         """The encoder on views, a micro-batch at a time."""
         batches = iterate_views(frame, self._geometry, self._micro_batch, views)
-        return np.concatenate([self._run(pixels, pending) for pixels in pending.cut(batches)])
+        return np.concatenate(
+            [self._run(pixels, len(pixels), pending) for pixels in pending.cut(batches)]
+        )
 
     def _run_blocks(self, frame: Frame, views: Sequence[int] | None, pending: _Pending) -> Floats:
         """The encoder on blocks of neighbouring windows, those that hold a wanted one."""
@@ -129,7 +128,8 @@ class OnnxRuntimeEngine(Engine):
         wanted = np.arange(count) if views is None else np.asarray(views, np.intp)
         found: dict[int, Floats] = {}
         for held, pixels in pending.cut(self._cut_blocks(frame, wanted)):
-            found.update(zip(held.tolist(), self._run(pixels, pending), strict=True))
+            features = self._run(pixels, len(held), pending)
+            found.update(zip(held.tolist(), features, strict=True))
         return np.stack([found[index] for index in wanted.tolist()])
 
     def _cut_blocks(
@@ -149,15 +149,17 @@ class OnnxRuntimeEngine(Engine):
         if rows * columns in wanted:
             yield np.array([rows * columns]), normalise_global_view(frame, self._geometry)
 
-    def _run(self, pixels: Pixels, pending: _Pending) -> Floats:
+    def _check_rows(self, features: Floats, rows: int) -> Floats:
+        return check_features(self._file, features, rows, self._dim)
+
+    def _run(self, pixels: Pixels, rows: int, pending: _Pending) -> Floats:
         pending.pixels += pixels[:, 0].size
-        return self._session.run(["features"], {"pixels": pixels})[0]
+        return self._check_rows(self._session.run(["features"], {"pixels": pixels})[0], rows)
 
     def _run_frame(self, frame: Frame, views: Sequence[int] | None, pending: _Pending) -> Floats:
         """A frame graph that gives all views at once."""
-        features: Floats = self._session.run(["features"], {"frame": np.ascontiguousarray(frame)})[
-            0
-        ]
+        (features,) = self._session.run(["features"], {"frame": np.ascontiguousarray(frame)})
+        self._check_rows(features, self._geometry.count(*frame.shape[:2]))
         pending.pixels = len(features) * self._geometry.size**2
         return features if views is None else features[list(views)]
 
@@ -174,7 +176,7 @@ class OnnxRuntimeEngine(Engine):
             binding.bind_cpu_input("views", chunk)
             binding.bind_output("features")
             self._session.run_with_iobinding(binding)
-            portions.append(binding.copy_outputs_to_cpu()[0])
+            portions.append(self._check_rows(binding.copy_outputs_to_cpu()[0], len(chunk)))
         return np.concatenate(portions)
 
 
@@ -213,95 +215,3 @@ class _Pending:
             if portion is None:
                 return
             yield portion
-
-
-def import_onnxruntime() -> ModuleType:
-    """The module onnxruntime; EngineError if it is not installed."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise EngineError(
-            f"onnxruntime cannot be imported ({error})",
-            "install it with: pip install 'maclip-edge[cpu]'",
-        ) from None
-    return onnxruntime
-
-
-def check_provider(name: EngineName) -> None:
-    """Raise EngineError unless this ONNX Runtime was compiled with the provider behind an engine."""
-    onnxruntime = import_onnxruntime()
-    if PROVIDERS[name] not in onnxruntime.get_available_providers():
-        raise EngineError(
-            f"onnxruntime {onnxruntime.__version__} has no {PROVIDERS[name]}",
-            Remedy(
-                "install one that has (pip install 'maclip-edge[gpu]'), or use {engine}",
-                settings={"engine": "onnxruntime-cpu"},
-            ),
-        )
-
-
-def overflows_int8(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether this CPU adds pairs of uint8 x int8 products in 16 bits, where they can saturate.
-
-    x86 without VNNI does. ONNX Runtime's remedy makes the weights unsigned, at more than half of the
-    speed, and is not withheld where it is not needed.
-    """
-    if platform.machine() not in ("x86_64", "AMD64"):
-        return False
-    try:
-        flags = set(cpuinfo.read_text(encoding="utf-8", errors="replace").split())
-    except OSError:
-        return True
-    return not flags & {"avx512_vnni", "avx_vnni"}
-
-
-def _open_session(
-    bundle: Bundle, file: BundleFile, name: EngineName, threads: int | None, device: int
-) -> Any:
-    check_provider(name)
-    onnxruntime = import_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only; they reach the caller as exceptions
-    if threads is not None:
-        if threads < 1:
-            raise UsageError(f"threads must be at least 1, not {threads}")
-        options.intra_op_num_threads = threads
-    if file.precision == "int8" and overflows_int8():
-        options.add_session_config_entry("session.x64quantprecision", "1")
-    settings = {} if name == "onnxruntime-cpu" else {"device_id": str(device)}
-    if name == "onnxruntime-cuda":
-        settings["use_tf32"] = "0"  # TF32, CUDA's default, keeps ten bits of a product's factors
-    provider = PROVIDERS[name]
-    # What is hashed is what is loaded. The checksum takes as long as half of the loading: the two run side
-    # by side, and nothing is run before both are done. A damaged file is called that, whatever ONNX Runtime
-    # made of it.
-    data = bundle.read_unverified(file)
-    with ThreadPoolExecutor(1) as pool:
-        verified = pool.submit(bundle.verify, file, data)
-        try:
-            # ONNX Runtime 1.17 knows no enable_fallback: it prints that it falls back.
-            with redirect_stdout(io.StringIO()) as said:
-                session = onnxruntime.InferenceSession(
-                    data, options, providers=[(provider, settings)], enable_fallback=0
-                )
-            for line in said.getvalue().splitlines():
-                logger.info("onnxruntime: %s", line)
-        except Exception as error:  # noqa: BLE001  its exceptions have no other common base
-            verified.result()
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            message = (
-                f"{bundle.path / file.path}: ONNX Runtime cannot run it with {provider}: {reason}"
-            )
-            raise EngineError(message) from None
-        verified.result()
-    session._model_bytes = None  # it keeps the bytes, though it has its own copy of the weights
-    # ONNX Runtime's own ban on falling back to the CPU is of no use here: it also bans the arithmetic on
-    # shapes, which belongs there.
-    if session.get_providers()[0] != provider:
-        raise EngineError(
-            f"{provider} was asked for, but ONNX Runtime runs {session.get_providers()[0]}: "
-            "the provider's libraries do not load",
-            Remedy("see what is missing", ("doctor",)),
-        )
-    logger.info("%s in %s", file.path, provider)
-    return session

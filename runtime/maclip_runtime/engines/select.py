@@ -15,7 +15,8 @@ from maclip_runtime.bundle.manifest import BundleFile
 from maclip_runtime.engines.compatibility import check_compatibility
 from maclip_runtime.engines.driver import Driver, find_driver
 from maclip_runtime.engines.engine import Engine
-from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine, check_provider
+from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
+from maclip_runtime.engines.session import check_provider
 from maclip_runtime.engines.tensorrt_library import import_library
 from maclip_runtime.errors import (
     BundleError,
@@ -210,8 +211,8 @@ def _list_plans(
         return
     for file in sorted(plans, key=lambda file: (not file.chunked, file.precision != "fp16")):
         assert file.plan is not None
-        misfit = check_compatibility(file.plan, bundle, version, driver.gpus[device])
-        fault = EngineError(f"{file.path} does not fit: {misfit}", again) if misfit else None
+        reason = check_compatibility(file.plan, bundle, version, driver.gpus[device])
+        fault = EngineError(f"{file.path} does not fit: {reason}", again) if reason else None
         yield Candidate(library, file, views, fault)
 
 

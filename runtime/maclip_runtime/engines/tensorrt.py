@@ -22,6 +22,7 @@ from maclip_runtime.bundle.manifest import BundleFile, Shape
 from maclip_runtime.engines.cuda import Cuda, pad
 from maclip_runtime.engines.engine import EncodingTime, Engine
 from maclip_runtime.engines.loading import load_plan
+from maclip_runtime.engines.signature import check_features
 from maclip_runtime.engines.slots import Slot, Split, allocate_slot, split_views
 from maclip_runtime.engines.tensorrt_library import import_library
 from maclip_runtime.errors import EngineError, FrameError, Remedy
@@ -86,6 +87,7 @@ class TensorRtEngine(Engine):
         self.precision = file.precision or "fp32"
         self.view_mode = file.view_mode or "exact"
         self.device = device
+        self._file = file
         self._again = again
         self._trt = trt if trt is not None else import_library(file.plan.library)
         self._cuda = cuda if cuda is not None else Cuda(device)
@@ -98,6 +100,7 @@ class TensorRtEngine(Engine):
         try:
             self._cuda.use_device()
             self._loaded = load_plan(plan, self._trt, again)
+            self._loaded.check(file, geometry.size)
             self._context = self._make_context(file.plan.library)
             self._chunk_limit: int | None = None
             if file.chunked:
@@ -147,6 +150,7 @@ class TensorRtEngine(Engine):
             "encode": cuda.measure(slot.uploaded, slot.done),
         }
         features: Floats = slot.features_host[rows]  # by indices: a copy
+        check_features(self._file, features, len(rows), self._dim)
         return features, EncodingTime(stages, len(rows) * self._geometry.size**2)
 
     def is_done(self, slot: Slot) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from maclip_runtime.bundle.parsing import parse
-from maclip_runtime.errors import BundleError, GateError
+from maclip_runtime.errors import BundleError, GateError, Remedy
 from maclip_runtime.files import write_whole
 from maclip_runtime.gate.settings import GateSettings
 from maclip_runtime.method.ranges import Range
@@ -18,7 +18,7 @@ SCHEMA = 1
 Interval = tuple[float, float]
 _Part = Annotated[float, Range(0, 1)]
 _Count = Annotated[int, Range(1)]
-_REMEDY = "make the gate again with maclip gate"
+_REMEDY = Remedy("make the gate again", ("gate",))
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Gate:
             if mine != theirs:
                 raise GateError(
                     f"the gate was made with {name} {mine!s:.16}, and this is {theirs!s:.16}",
-                    "make one with maclip gate and these settings",
+                    Remedy("make one with these settings", ("gate",)),
                 )
 
     def to_json(self) -> str:

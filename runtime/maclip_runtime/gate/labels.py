@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from maclip_runtime.errors import UsageError
+from maclip_runtime.errors import Remedy, UsageError
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,11 @@ class Labelled:
     opinion: float | None = None
 
 
-def read_labels(path: Path, *, cut: float | None = None) -> list[Labelled]:
+def read_labels(path: Path, *, opinion_cut: float | None = None) -> list[Labelled]:
     """The rows of a CSV with the columns `path` and `label` (accept or reject), or `path` and `opinion`.
 
-    Opinions are numbers, higher for better; `cut` is the lowest that should pass, and is needed for them.
+    Opinions are numbers, higher for better; `opinion_cut` is the lowest that should pass, and is needed
+    for them.
     Paths are relative to the CSV's own folder. UsageError names the line that is not understood.
     """
     try:
@@ -36,16 +37,21 @@ def read_labels(path: Path, *, cut: float | None = None) -> list[Labelled]:
         raise UsageError(f"{path}: not a CSV in UTF-8 ({error})") from None
     if "path" not in columns or not columns & {"label", "opinion"}:
         raise UsageError(f"{path}: its first line must name the columns path, and label or opinion")
-    if "label" not in columns and cut is None:
+    if "label" not in columns and opinion_cut is None:
         raise UsageError(
-            f"{path}: has opinions; say with --opinion-cut which is the lowest to accept"
+            f"{path}: has opinions and no labels",
+            Remedy(
+                "say which is the lowest to accept: {opinion_cut}", settings={"opinion_cut": None}
+            ),
         )
     read_row = _read_label if "label" in columns else _read_opinion
     found = []
     for line, row in enumerate(rows, start=2):
         if not row["path"]:
             raise UsageError(f"{path}, row {line}: no path")
-        found.append(read_row(row, str(path.parent / row["path"]), f"{path}, row {line}", cut))
+        found.append(
+            read_row(row, str(path.parent / row["path"]), f"{path}, row {line}", opinion_cut)
+        )
     return found
 
 

@@ -54,9 +54,8 @@ def resize_to_view(frame: Frame, geometry: ViewGeometry) -> Floats:
     column_weight = column_weight[None, :, None]
 
     def blend_columns(rows: NDArray[np.intp]) -> Floats:
-        lines = frame[rows]
-        near = normalise(lines[:, left], geometry)
-        far = normalise(lines[:, right], geometry)
+        near = normalise(frame[rows[:, None], left], geometry)
+        far = normalise(frame[rows[:, None], right], geometry)
         return near * (1 - column_weight) + far * column_weight
 
     whole = blend_columns(top) * (1 - row_weight) + blend_columns(bottom) * row_weight

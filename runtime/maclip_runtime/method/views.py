@@ -9,6 +9,8 @@ import numpy as np
 from maclip_runtime.method.geometry import Block, ViewGeometry
 from maclip_runtime.method.pixels import Floats, Frame, Pixels, normalise_planes, resize_to_view
 
+_LONGEST_RUN = 64  # windows normalised as one band: 22 MB, and a row of a frame of 8K
+
 
 def iterate_views(
     frame: Frame, geometry: ViewGeometry, micro_batch: int, views: Sequence[int] | None = None
@@ -65,10 +67,10 @@ def _cut_views(frame: Frame, geometry: ViewGeometry, views: Sequence[int]) -> It
 
 
 def _find_runs(views: Sequence[int], columns: int) -> Iterator[tuple[int, int]]:
-    """First index and number of the views that follow each other within a row."""
+    """First index and number of views that follow each other within a row, a bounded number of them."""
     start = 0
     for place in range(1, len(views) + 1):
-        ended = place == len(views)
+        ended = place == len(views) or place - start == _LONGEST_RUN
         if ended or views[place] != views[place - 1] + 1 or views[place] % columns == 0:
             yield views[start], place - start
             start = place

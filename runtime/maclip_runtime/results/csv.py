@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
-from maclip_runtime.results.record import Record, Value, list_columns, to_flat_record
+from maclip_runtime.results.record import Record, Value, flatten, list_columns
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet calculates
 
@@ -23,7 +23,7 @@ def write_csv(records: Iterable[Record], stream: TextIO, attributes: Sequence[st
     writer.writeheader()
     _move(row, stream)
     for record in records:
-        cells = to_flat_record(record)
+        cells = flatten(record)
         writer.writerow({name: _disarm(value) for name, value in cells.items()})
         _move(row, stream)
 

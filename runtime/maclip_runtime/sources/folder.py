@@ -13,6 +13,7 @@ import numpy as np
 from maclip_runtime.errors import PictureError, SourceError
 from maclip_runtime.sources.paths import list_pictures
 from maclip_runtime.sources.pictures import read_frame
+from maclip_runtime.sources.sampling import ALL_FRAMES, Sampling
 from maclip_runtime.sources.source import Notice, Notices, SourceFrame
 
 if TYPE_CHECKING:
@@ -29,9 +30,16 @@ class FolderSource:
 
     live = False
 
-    def __init__(self, directory: Path, frame_rate: float | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        frame_rate: float | None = None,
+        *,
+        sampling: Sampling = ALL_FRAMES,
+    ) -> None:
         self.name = str(directory)
         self.frame_rate: float | None = frame_rate or DEFAULT_RATE
+        self._sampling = sampling
         self._closed = threading.Event()
         try:
             self._paths = list_pictures(directory, recursive=False)
@@ -46,6 +54,8 @@ class FolderSource:
         for index, path in enumerate(self._paths):
             if self._closed.is_set():
                 return
+            if not self._sampling.wants(index, index / rate):
+                continue
             try:
                 pixels = np.ascontiguousarray(read_frame(path))
             except PictureError as error:
@@ -60,7 +70,11 @@ class FolderSource:
 
 
 def open_folder(
-    source: str, *, frame_rate: float | None = None, raw_format: RawFormat | None = None
+    source: str,
+    *,
+    frame_rate: float | None = None,
+    raw_format: RawFormat | None = None,
+    sampling: Sampling = ALL_FRAMES,
 ) -> FolderSource:
     """The pictures of a folder; SourceError if there are none."""
-    return FolderSource(Path(source), frame_rate)
+    return FolderSource(Path(source), frame_rate, sampling=sampling)

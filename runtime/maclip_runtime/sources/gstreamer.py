@@ -18,6 +18,7 @@ import numpy as np
 
 from maclip_runtime.errors import SourceError
 from maclip_runtime.method.pixels import Frame
+from maclip_runtime.sources.sampling import ALL_FRAMES, Sampling
 from maclip_runtime.sources.source import (
     SILENCE_TIMEOUT,
     Notice,
@@ -44,12 +45,19 @@ class GStreamerSource:
     pipeline: `videoflip method=automatic` applies them.
     """
 
-    def __init__(self, source: str, *, silence_timeout: float = SILENCE_TIMEOUT) -> None:
+    def __init__(
+        self,
+        source: str,
+        *,
+        sampling: Sampling = ALL_FRAMES,
+        silence_timeout: float = SILENCE_TIMEOUT,
+    ) -> None:
         """Build and pause the pipeline; SourceError says why that cannot be done.
 
         A live pipeline that gives nothing for `silence_timeout` seconds is lost.
         """
         self.name = hide_password(source)
+        self._sampling = sampling
         self._silence_timeout = silence_timeout
         self._closed = threading.Event()
         self._state = threading.Lock()  # nothing starts the pipeline again once it was closed
@@ -100,8 +108,11 @@ class GStreamerSource:
                     yield from notices.once(item.kind, item.message)
                     continue
                 arrived = time.monotonic()
-                pixels = self._pixels(item)
                 when = timeline.place(self._running_time(item), arrived)
+                if not self._sampling.wants(index, when):
+                    index += 1
+                    continue
+                pixels = self._pixels(item)
                 yield from notices.follow_size(index, pixels)
                 yield SourceFrame(index, when, pixels, arrived)
                 index += 1
@@ -181,10 +192,14 @@ class GStreamerSource:
 
 
 def open_gstreamer(
-    source: str, *, frame_rate: float | None = None, raw_format: RawFormat | None = None
+    source: str,
+    *,
+    frame_rate: float | None = None,
+    raw_format: RawFormat | None = None,
+    sampling: Sampling = ALL_FRAMES,
 ) -> GStreamerSource:
     """A `gst:` pipeline; SourceError gives GStreamer's reason why not."""
-    return GStreamerSource(source)
+    return GStreamerSource(source, sampling=sampling)
 
 
 def _load_gstreamer(name: str) -> tuple[Any, Any, Any]:

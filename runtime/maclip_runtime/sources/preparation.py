@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
 from maclip_runtime.errors import PictureError, refuse_unknown
 from maclip_runtime.method.pixels import Frame
-from maclip_runtime.sources.pictures import MAX_PIXELS, Picture, describe_picture, read_frame
+from maclip_runtime.sources.pictures import Picture, describe_picture, read_frame
 from maclip_runtime.vocabulary import PRESETS, Preset
+
+# Resizing holds up to five pictures at a time, Pillow's weights 32 bytes for every column.
+_RESIZED_PIXELS = 40_000_000
+_RESIZED_COLUMNS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -26,30 +31,48 @@ class PreparedFrame:
     height: int
     enlarged: bool
 
+    def without_pixels(self) -> PreparedFrame:
+        """The same with a frame of that shape that holds no memory: what a score's making needs."""
+        return replace(self, frame=np.broadcast_to(np.uint8(0), self.frame.shape))
+
 
 def prepare_frame(
-    picture: Picture, preset: Preset, view_size: int, *, exif_orientation: bool = False
+    picture: Picture,
+    preset: Preset,
+    view_size: int,
+    *,
+    exif_orientation: bool = False,
+    make_room: Callable[[int], None] = lambda _: None,
 ) -> PreparedFrame:
     """Read a picture and bring it to the preset's size, at least `view_size` on each side.
 
     Takes a path, a PIL image, or a uint8 RGB array `[H, W, 3]`. Raises PictureError if it cannot be
-    read or scored, UsageError for an unknown preset.
+    read or scored, UsageError for an unknown preset. make_room: see `read_frame`.
     """
     refuse_unknown("preset", preset, PRESETS)
-    frame = read_frame(picture, exif_orientation=exif_orientation)
+    frame = read_frame(picture, exif_orientation=exif_orientation, make_room=make_room)
     height, width = frame.shape[:2]
     if preset != "native":
         side = int(preset)
-        frame = _resize(frame, side, side)
+        frame = _resize(frame, side, side, describe_picture(picture))
     enlarged = min(frame.shape[:2]) < view_size
     if enlarged:
         frame = _enlarge(frame, view_size, describe_picture(picture))
     return PreparedFrame(frame, width, height, enlarged)
 
 
-def _resize(frame: Frame, width: int, height: int) -> Frame:
-    resized = Image.fromarray(frame).resize((width, height), Image.Resampling.BICUBIC)
-    return np.asarray(resized)
+def _resize(frame: Frame, width: int, height: int, name: str) -> Frame:
+    """Pillow's bicubic resize. It resizes the columns of every row first, then the rows."""
+    rows, columns = frame.shape[:2]
+    if max(rows, height) * width > _RESIZED_PIXELS or columns > _RESIZED_COLUMNS:
+        raise PictureError(
+            name,
+            f"{columns} x {rows} is too narrow: resized to {width} x {height}, it would take more "
+            "memory than a picture may",
+            "crop it first",
+        )
+    image = Image.fromarray(frame)
+    return read_frame(image.resize((width, height), Image.Resampling.BICUBIC))
 
 
 def _enlarge(frame: Frame, short_side: int, name: str) -> Frame:
@@ -58,11 +81,4 @@ def _enlarge(frame: Frame, short_side: int, name: str) -> Frame:
     factor = short_side / min(height, width)
     new_width = max(short_side, round(width * factor))
     new_height = max(short_side, round(height * factor))
-    if new_width * new_height > MAX_PIXELS:
-        raise PictureError(
-            name,
-            f"{width} x {height} is too narrow: enlarged to {short_side} pixels on its shorter side "
-            f"it would have more than {MAX_PIXELS // 1_000_000} megapixels",
-            "crop it first",
-        )
-    return _resize(frame, new_width, new_height)
+    return _resize(frame, new_width, new_height, name)

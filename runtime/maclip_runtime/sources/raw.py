@@ -20,6 +20,7 @@ from maclip_runtime.sources.colour import (
     convert_gray,
     convert_yuv,
 )
+from maclip_runtime.sources.sampling import ALL_FRAMES, Sampling
 from maclip_runtime.sources.source import Notice, SourceFrame
 from maclip_runtime.sources.timeline import Timeline
 from maclip_runtime.vocabulary import (
@@ -125,11 +126,18 @@ class RawSource:
     live = False  # a pipe holds its writer back: nothing is lost
 
     def __init__(
-        self, name: str, stream: BinaryIO, raw_format: RawFormat, frame_rate: float | None = None
+        self,
+        name: str,
+        stream: BinaryIO,
+        raw_format: RawFormat,
+        frame_rate: float | None = None,
+        *,
+        sampling: Sampling = ALL_FRAMES,
     ) -> None:
         self.name = name
         self.frame_rate = frame_rate
         self._format = raw_format
+        self._sampling = sampling
         self._stream = stream
         self._closed = threading.Event()
 
@@ -150,7 +158,8 @@ class RawSource:
             arrived = time.monotonic()
             presented = index / self.frame_rate if self.frame_rate else None
             when = timeline.place(presented, arrived)
-            yield SourceFrame(index, when, self._format.convert(data), arrived)
+            if self._sampling.wants(index, when):
+                yield SourceFrame(index, when, self._format.convert(data), arrived)
             index += 1
 
     def close(self) -> None:
@@ -183,7 +192,11 @@ class RawSource:
 
 
 def open_raw(
-    source: str, *, frame_rate: float | None = None, raw_format: RawFormat | None = None
+    source: str,
+    *,
+    frame_rate: float | None = None,
+    raw_format: RawFormat | None = None,
+    sampling: Sampling = ALL_FRAMES,
 ) -> RawSource:
     """Raw frames on stdin. Raises UsageError without a format, SourceError if nothing is piped in."""
     if raw_format is None:
@@ -193,7 +206,7 @@ def open_raw(
         )
     if sys.stdin is None or sys.stdin.isatty():
         raise SourceError(source, "nothing is piped into stdin")
-    return RawSource(source, sys.stdin.buffer, raw_format, frame_rate)
+    return RawSource(source, sys.stdin.buffer, raw_format, frame_rate, sampling=sampling)
 
 
 def _check(what: str, word: str, known: Sequence[str]) -> None:

@@ -16,7 +16,8 @@ from functools import partial
 
 from maclip_runtime.errors import MaclipError, SourceError
 from maclip_runtime.sources.raw import RawFormat
-from maclip_runtime.sources.select import open_source
+from maclip_runtime.sources.sampling import ALL_FRAMES, Sampling
+from maclip_runtime.sources.select import is_camera, open_source
 from maclip_runtime.sources.source import (
     Ended,
     Item,
@@ -39,7 +40,8 @@ _JOIN_TIMEOUT = 1.0
 class SourceReader:
     """Reads one source in a thread and holds what nobody has taken yet, a few frames at most.
 
-    `dropped`: frames replaced by newer ones so far. `up`: it is open, and not lost. Indices and times
+    `dropped`: frames replaced by newer ones so far. `up`: it is open, and not lost. `live`: only the
+    newest frame is kept, None before it is known. Indices and times
     of frames go on over reconnects: times by the clock, from the first frame's.
     """
 
@@ -64,7 +66,7 @@ class SourceReader:
         self.up = False
         self.frame_rate: float | None = None
         self._connect = connect
-        self._live = live
+        self.live = live
         self._changed = changed or threading.Condition()
         self._closed = threading.Event()
         self._pause = pause or self._closed.wait
@@ -189,7 +191,7 @@ class SourceReader:
         return False
 
     def _read_frames(self, source: Source) -> None:
-        newest_only = source.live if self._live is None else self._live
+        newest_only = self.live = source.live if self.live is None else self.live
         first_index, first_time = self._next_index, 0.0
         said_before = frozenset(self._said)  # on an earlier connection
         started: float | None = None
@@ -207,7 +209,9 @@ class SourceReader:
                     first_time = max(item.arrived - self._first_arrival, self._last_time)
                 self._arrive()
             if newest_only and not source.live:
-                self._closed.wait(max(0.0, started + item.time - time.monotonic()))
+                shown = started + item.time
+                self._closed.wait(max(0.0, shown - time.monotonic()))
+                item = replace(item, arrived=max(item.arrived, shown))
             index = first_index + item.index
             self._next_index = index + 1
             self._last_time = first_time + item.time
@@ -253,10 +257,15 @@ def read_source(
     live: bool | None = None,
     frame_rate: float | None = None,
     raw_format: RawFormat | None = None,
+    sampling: Sampling = ALL_FRAMES,
     changed: threading.Condition | None = None,
 ) -> SourceReader:
     """Start reading a SOURCE, as `open_source` takes it; that it cannot be opened is in its `Ended`."""
-    connect = partial(open_source, source, frame_rate=frame_rate, raw_format=raw_format)
+    if live is None and is_camera(source):
+        live = True  # known before it is open, which a camera may not be for long
+    connect = partial(
+        open_source, source, frame_rate=frame_rate, raw_format=raw_format, sampling=sampling
+    )
     return SourceReader(hide_password(source), connect, live=live, changed=changed)
 
 

@@ -7,6 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from maclip_runtime.sources.sampling import ALL_FRAMES, Sampling
+
 if TYPE_CHECKING:
     from maclip_runtime.sources.raw import RawFormat
     from maclip_runtime.sources.source import Source
@@ -34,16 +36,21 @@ _KINDS = (
 
 
 def open_source(
-    source: str, *, frame_rate: float | None = None, raw_format: RawFormat | None = None
+    source: str,
+    *,
+    frame_rate: float | None = None,
+    raw_format: RawFormat | None = None,
+    sampling: Sampling = ALL_FRAMES,
 ) -> Source:
     """Open a SOURCE: a video file, `rtsp://...`, `/dev/video0`, `gst:PIPELINE`, a folder, or `-`.
 
-    `frame_rate`: of a folder or of raw frames, which name none. `raw_format`: of raw frames on
-    stdin. Raises SourceError if it cannot be opened, UsageError if `-` lacks its format.
+    `frame_rate`: of a folder or of raw frames, which name none. `raw_format`: of raw frames on stdin.
+    `sampling`: the frames that are wanted; it belongs to this source alone. Raises SourceError if it cannot
+    be opened, UsageError if `-` lacks its format.
     """
     kind = next(kind for kind in _KINDS if kind.means(source))
     module = import_module(f"maclip_runtime.sources.{kind.module}")
     opened: Source = getattr(module, kind.opener)(
-        source, frame_rate=frame_rate, raw_format=raw_format
+        source, frame_rate=frame_rate, raw_format=raw_format, sampling=sampling
     )
     return opened

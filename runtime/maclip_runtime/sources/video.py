@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from maclip_runtime.errors import SourceError
+from maclip_runtime.sources.sampling import ALL_FRAMES, Sampling
 from maclip_runtime.sources.select import is_camera
 from maclip_runtime.sources.source import (
     SILENCE_TIMEOUT,
@@ -59,6 +60,7 @@ class VideoSource:
         source: str,
         *,
         frame_rate: float | None = None,
+        sampling: Sampling = ALL_FRAMES,
         silence_timeout: float = SILENCE_TIMEOUT,
     ) -> None:
         """Open a file, an address or a device; SourceError says why that cannot be done.
@@ -68,6 +70,7 @@ class VideoSource:
         """
         self.name = hide_password(source)
         self.live = is_camera(source)
+        self._sampling = sampling
         self._silence_timeout = silence_timeout
         self._patience = _READ_POLL if self.live else silence_timeout  # of one read, in seconds
         self._closed = threading.Event()
@@ -153,6 +156,9 @@ class VideoSource:
                     yield from self._notices.once("time", text)
                 if frame.is_corrupt:
                     yield from self._damaged(when, "a frame could be decoded only in part")
+                if not self._sampling.wants(index, when):
+                    index += 1
+                    continue
                 pixels = converter.convert(frame)
                 yield from converter.notices()
                 yield from self._notices.follow_size(index, pixels)
@@ -270,7 +276,11 @@ class VideoSource:
 
 
 def open_video(
-    source: str, *, frame_rate: float | None = None, raw_format: RawFormat | None = None
+    source: str,
+    *,
+    frame_rate: float | None = None,
+    raw_format: RawFormat | None = None,
+    sampling: Sampling = ALL_FRAMES,
 ) -> VideoSource:
     """A video file, a camera's address or a V4L2 device; SourceError says why not."""
-    return VideoSource(source, frame_rate=frame_rate)
+    return VideoSource(source, frame_rate=frame_rate, sampling=sampling)

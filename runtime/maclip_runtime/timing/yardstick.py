@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maclip_runtime.engines.onnxruntime import import_onnxruntime
+from maclip_runtime.engines.session import import_onnxruntime
 
 
 @dataclass(frozen=True)

@@ -94,9 +94,9 @@ def test_a_picture_that_cannot_be_mapped_gives_status_1(maclip, tmp_path):
     ("arguments", "fault"),
     [
         (("map", "none.png", "--output", "m.gif"), "unknown suffix '.gif'"),
-        (("map", "none.png", "--output", "nowhere/m.png"), "no such directory"),
+        (("map", "none.png", "--output", "nowhere/m.png"), "No such file or directory"),
         (("map", "none.png", "--output", "m.png", "--show", "haze"), "unknown quantity 'haze'"),
-        (("report", "none.png", "--output", "nowhere/r.html"), "no such directory"),
+        (("report", "none.png", "--output", "nowhere/r.html"), "No such file or directory"),
         (("report", "none.png", "--output", "r.html", "--show", "haze"), "unknown quantity"),
     ],
 )
