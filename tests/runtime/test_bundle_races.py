@@ -61,6 +61,19 @@ def test_a_folder_that_appears_meanwhile_is_not_replaced_either(tmp_path):
     assert (tmp_path / "b" / "photo.jpg").exists()
 
 
+def test_a_replaced_bundle_keeps_its_permissions_and_its_link(tmp_path):
+    bundle = shutil.copytree(open_bundle("demo").path, tmp_path / "b")
+    bundle.chmod(0o750)
+    link = tmp_path / "link"
+    link.symlink_to(bundle)
+    with stage_bundle(link, replace=True) as staging:
+        (staging / "new").touch()
+    assert link.is_symlink()
+    assert [path.name for path in bundle.iterdir()] == ["new"]
+    assert bundle.stat().st_mode & 0o777 == 0o750
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_bundle_that_cannot_be_written_is_one_line(tmp_path):
     bundle = open_bundle(shutil.copytree(open_bundle("demo").path, tmp_path / "b"))
     shutil.rmtree(bundle.path)

@@ -30,9 +30,7 @@ from maclip_runtime.sources.source import (
     hide_password,
 )
 
-READ_AHEAD = (
-    2  # frames that wait where none are dropped; one more is held while it waits for a place
-)
+READ_AHEAD = 2  # frames that wait where none are dropped; one more is held until there is a place
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between two attempts to reconnect
 _JOIN_TIMEOUT = 1.0
 
