@@ -16,7 +16,7 @@ from typing import Any
 
 from maclip_runtime.bundle.bundle import Bundle
 from maclip_runtime.bundle.manifest import BundleFile, PlanOrigin, Profile, Shape
-from maclip_runtime.bundle.staging import add_file
+from maclip_runtime.bundle.staging import add_file, check_writable
 from maclip_runtime.engines.driver import Gpu, find_driver
 from maclip_runtime.engines.tensorrt_library import import_library, make_logger
 from maclip_runtime.errors import EngineError, Remedy, UsageError
@@ -83,9 +83,11 @@ def build_plan(
     """
     target = _find_target(library, options)
     trt = import_library(library)
-    data = _compile(
-        trt, library, bundle.read(graph), graph.path, graph.precision, options, progress
-    )
+    check_writable(bundle)
+    data = bundle.read(graph)
+    # An exception that a signal raises in a callback of the library's, as for its log, would be lost.
+    with hold_signals() as held:
+        plan = _compile(trt, library, data, graph.path, graph.precision, options, progress, held)
     capabilities = tuple(options.compute_capabilities) or (
         (target.compute_capability,) if target else ()
     )
@@ -103,7 +105,7 @@ def build_plan(
     name = f"{graph.path.removesuffix('.onnx')}.{library}-{trt.__version__}.{chips}.plan"
     # It keeps the graph's role: what it is for does not change by being built.
     entry = replace(graph, path=name, verification=None, float32_nodes={}, plan=origin)
-    return add_file(bundle, entry, data)
+    return add_file(bundle, entry, plan)
 
 
 def _find_target(library: PlanLibrary, options: PlanOptions) -> Gpu | None:
@@ -142,6 +144,7 @@ def _compile(
     precision: Precision | None,
     options: PlanOptions,
     progress: Progress,
+    held: Held,
 ) -> bytes:
     logger = make_logger(trt)
     builder = trt.Builder(logger)
@@ -162,13 +165,13 @@ def _compile(
         _configure_rtx(trt, config, options.compute_capabilities)
     else:
         _configure_tensorrt(trt, config, options)
-    # An exception that a signal raises in one of the library's callbacks would be lost there.
-    with hold_signals() as held:
-        monitor = _make_monitor(trt, progress, held)
-        config.progress_monitor = monitor
-        plan = builder.build_serialized_network(network, config)
+    monitor = _make_monitor(trt, progress, held)
+    config.progress_monitor = monitor
+    plan = builder.build_serialized_network(network, config)
     if monitor.error is not None:
         raise monitor.error
+    if plan is None and held.number is not None:
+        raise EngineError(f"{name}: the building was ended by a signal")
     if plan is None:
         larger = Remedy("try a larger {workspace}", settings={"workspace": None})
         raise EngineError(

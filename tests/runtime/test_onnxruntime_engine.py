@@ -136,3 +136,17 @@ def test_a_graph_swapped_between_hashing_and_loading_is_not_run(
     )
     OnnxRuntimeEngine(small_bundle, get_file(small_bundle, ENCODER))
     assert len(reads) == 1
+
+
+def test_what_onnxruntime_prints_goes_to_the_log(open_engine, monkeypatch, capsys, caplog):
+    session = onnxruntime.InferenceSession
+
+    def open_session(*arguments, **options):
+        print("EP Error ... Falling back")  # as 1.17 does where a provider's libraries do not load
+        return session(*arguments, **options)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", open_session)
+    with caplog.at_level("INFO"):
+        open_engine().close()
+    assert capsys.readouterr().out == ""
+    assert "onnxruntime: EP Error ... Falling back" in caplog.text

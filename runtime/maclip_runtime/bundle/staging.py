@@ -7,6 +7,7 @@ import hashlib
 import logging
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,10 @@ def check_destination(destination: Path, *, replace: bool) -> None:
             f"{destination}: exists already",
             Remedy("use {force} to replace it", settings={"force": True}),
         )
+    if destination.is_mount():
+        raise BundleError(
+            f"{destination}: is a mount point, which cannot be replaced", "choose a place inside it"
+        )
     if not (destination / MANIFEST_NAME).is_file():
         raise BundleError(f"{destination}: not a bundle, so it is not replaced", "move it away")
 
@@ -80,8 +85,7 @@ def stage_bundle(destination: Path, *, replace: bool) -> Iterator[Path]:
         raise BundleError(f"{destination}: cannot be written ({error.strerror})") from None
     try:
         yield staging
-        # mkdtemp makes it private.
-        staging.chmod(destination.stat().st_mode & 0o777 if destination.is_dir() else 0o755)
+        staging.chmod(_find_mode(destination))  # mkdtemp makes it private
         try:
             with _locked(parent / f".{destination.name}.lock"):
                 _take_place(staging, destination, replace=replace)
@@ -97,7 +101,11 @@ def _take_place(staging: Path, destination: Path, *, replace: bool) -> None:
     if destination.exists():
         retired = staging.with_suffix(".old")
         destination.rename(retired)
-        staging.rename(destination)
+        try:
+            staging.rename(destination)
+        except OSError:
+            retired.rename(destination)
+            raise
         shutil.rmtree(retired)
         return
     try:
@@ -107,6 +115,26 @@ def _take_place(staging: Path, destination: Path, *, replace: bool) -> None:
             raise
         check_destination(destination, replace=False)
         raise
+
+
+def _find_mode(destination: Path) -> int:
+    """The permissions of the bundle that is there, or those that the umask gives a new directory."""
+    if destination.is_dir():
+        return stat.S_IMODE(destination.stat().st_mode)
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return 0o777 & ~umask
+
+
+def check_writable(bundle: Bundle) -> None:
+    """Raise BundleError, before long work begins, if no file can be added to a bundle."""
+    try:
+        with _locked(bundle.path / LOCK_NAME):
+            pass
+    except OSError as error:
+        raise BundleError(
+            f"{bundle.path}: cannot be written ({error.strerror})", "copy it to where you may write"
+        ) from None
 
 
 @contextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import platform
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -110,9 +112,13 @@ def open_session(
         verified = pool.submit(bundle.verify, file, data)
         try:
             refuse_external_data(data)  # first: it would be loaded here
-            session = onnxruntime.InferenceSession(
-                data, options, providers=[(provider, settings)], enable_fallback=0
-            )
+            # ONNX Runtime 1.17 knows no enable_fallback: it prints that it falls back.
+            with redirect_stdout(io.StringIO()) as said:
+                session = onnxruntime.InferenceSession(
+                    data, options, providers=[(provider, settings)], enable_fallback=0
+                )
+            for line in said.getvalue().splitlines():
+                logger.info("onnxruntime: %s", line)
         except Exception as error:  # noqa: BLE001  its exceptions have no other common base
             verified.result()
             reason = next(iter(str(error).splitlines()), type(error).__name__)
