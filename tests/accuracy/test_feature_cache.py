@@ -135,7 +135,7 @@ def test_a_failed_write_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.replace", fail)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OutputError, match="No space"):
         cache.store("ab" * 32, Encoded(np.ones((1, cache.width), np.float32), False))
     assert list((cache.folder / "ab").iterdir()) == []
 
