@@ -19,6 +19,7 @@ from benchmarks.accuracy.feature_cache import Encoded, FeatureCache, PictureHash
 from benchmarks.accuracy.options import DatasetName
 from conftest import ScorerOf
 from maclip_runtime.bundle.bundle import hash_file
+from maclip_runtime.errors import OutputError
 
 # Runs benchmarks.accuracy.datasets and kills its own process, as the kernel would, at the moment that
 # `{moment}` is called for the time number {calls}.
