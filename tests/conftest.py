@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -22,6 +23,10 @@ from reference.make_images import SIZES, picture
 BundleOf = Callable[[str], Path]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
+
+# A shell starts a background job with SIGINT ignored, which every program the tests start would inherit.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What only the development environment has; the environment of the oldest versions leaves it out by -m.
 DEVELOPMENT_FIXTURES = {"rtx", "jsonschema"}
