@@ -84,7 +84,7 @@ test-aarch64: $(DEV)/.installed $(BUNDLES)/.made
 	PYTHON=$(DEV)/bin/python tests/aarch64/run.sh $(BUNDLES)
 
 lint: $(DEV)/.installed
-	$(DEV)/bin/python -m ruff check .
+	$(DEV)/bin/python -m ruff check --no-cache .
 	$(DEV)/bin/python -m ruff format --check .
 	$(DEV)/bin/python -m mypy
 

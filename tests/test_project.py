@@ -9,8 +9,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+# ruff's cache knows files, not where their imports lie: a module that moved changes how others are sorted.
 @pytest.mark.parametrize(
-    "command", ["ruff check .", "ruff format --check .", "mypy"], ids=["lint", "format", "types"]
+    "command",
+    ["ruff check --no-cache .", "ruff format --check .", "mypy"],
+    ids=["lint", "format", "types"],
 )
 def test_tools_find_nothing(command):
     done = subprocess.run(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from footage import index_of, picture_of, read_all
 from PIL import Image
 
+from footage import index_of, picture_of, read_all
 from maclip_runtime.errors import SourceError
 from maclip_runtime.sources.select import open_source
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from footage import read_all, wait_for_end_of
 
+from footage import read_all, wait_for_end_of
 from maclip_runtime.errors import SourceError
 from maclip_runtime.sources.gstreamer import GStreamerSource
 from maclip_runtime.sources.reader import read_source

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from footage import FRAMES, RATE, index_of, wait_for_end_of
 
+from footage import FRAMES, RATE, index_of, wait_for_end_of
 from maclip_runtime.errors import MaclipError, SourceError, UsageError
 from maclip_runtime.sources.reader import (
     READ_AHEAD,

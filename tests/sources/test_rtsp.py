@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from footage import wait_for_end_of
 
+from footage import wait_for_end_of
 from maclip_runtime.errors import SourceError
 from maclip_runtime.sources.reader import SourceReader
 from maclip_runtime.sources.select import open_source

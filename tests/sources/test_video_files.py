@@ -7,8 +7,8 @@ import threading
 import av
 import numpy as np
 import pytest
-from footage import FRAMES, HEIGHT, RATE, WIDTH, index_of, picture_of, read_all
 
+from footage import FRAMES, HEIGHT, RATE, WIDTH, index_of, picture_of, read_all
 from maclip_runtime.errors import SourceError
 from maclip_runtime.sources.select import open_source
 from maclip_runtime.sources.source import SourceFrame
