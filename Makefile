@@ -11,13 +11,14 @@ BUNDLES := .test-bundles
 MINUTES ?= 60
 HEADERS := .onnxruntime-headers
 
-.PHONY: help demo test test-gstreamer lint format bench-accuracy demo-figures soak clean fuzz test-aarch64
+.PHONY: help demo web test test-gstreamer lint format bench-accuracy demo-figures soak clean fuzz test-aarch64
 
 help:
 	@echo "make demo     install the runtime alone and score the sample photographs, degraded and not"
 	@echo "make test     run everything: lint, types, tests, and the runtime on its oldest versions"
 	@echo "make fuzz MINUTES=60   attack every boundary for that long (tests/fuzz)"
 	@echo "make test-aarch64     the runtime's tests on arm64, emulated"
+	@echo "make web      assemble the page that scores in the browser: build/web (needs npm)"
 	@echo "make lint     only ruff and mypy"
 	@echo "make format   let ruff rewrite what it can"
 	@echo "make bench-accuracy   distortion ladders of the demo encoder: docs/accuracy"
@@ -75,6 +76,10 @@ test-gstreamer:
 	else \
 		echo "skipped: the tests of GStreamer pipelines need python3-gst-1.0 (tests/system_packages.sh)"; \
 	fi
+
+web:
+	$(PYTHON) web/assemble.py build/web
+	@echo "python web/serve.py build/web   serves it on this machine; any static server does"
 
 fuzz: $(DEV)/.installed
 	$(DEV)/bin/python tests/fuzz/run.py $(MINUTES)

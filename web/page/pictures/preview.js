@@ -1,0 +1,22 @@
+/** Small bitmaps of frames, for the page to show. */
+
+const SIDE = 800; // pixels at most
+
+/**
+ * @param {import("../method/geometry.js").Frame} frame
+ * @param {number} [side]
+ * @returns {Promise<ImageBitmap>}
+ */
+export async function makePreview(frame, side = SIDE) {
+  const factor = Math.min(1, side / Math.max(frame.width, frame.height));
+  return createImageBitmap(toImageData(frame), {
+    resizeWidth: Math.max(1, Math.round(frame.width * factor)),
+    resizeHeight: Math.max(1, Math.round(frame.height * factor)),
+    resizeQuality: "high",
+  });
+}
+
+/** @param {import("../method/geometry.js").Frame} frame */
+export function toImageData({ data, width, height }) {
+  return new ImageData(/** @type {Uint8ClampedArray<ArrayBuffer>} */ (data), width, height);
+}

@@ -1,0 +1,103 @@
+/** Pictures and their maps, drawn on canvases. */
+
+import { SCALE } from "./colours.js";
+
+/** @typedef {import("../method/quality-map.js").QualityMap} QualityMap */
+
+const UNSEEN = 0.25; // how much of the picture shows where no window saw it
+const DETAIL = 0.7; // how strongly the picture's fine detail shows in the map
+const BLUR = 24; // pixels that make one, to tell fine detail from the rest
+
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {ImageBitmap} picture
+ */
+export function drawPicture(canvas, picture) {
+  canvas.width = picture.width;
+  canvas.height = picture.height;
+  canvas.getContext("2d")?.drawImage(picture, 0, 0);
+}
+
+/**
+ * The map in colour over the picture, with the picture's fine detail on top so that one sees where one is; what no
+ * window saw shows the picture itself, faint and gray.
+ * @param {HTMLCanvasElement} canvas
+ * @param {ImageBitmap} picture
+ * @param {QualityMap} map
+ * @param {[number, number]} span values of the first and last colour
+ */
+export function drawMap(canvas, picture, map, span) {
+  drawPicture(canvas, picture);
+  const context = canvas.getContext("2d");
+  if (!context) return;
+  const { width, height } = canvas;
+  const image = context.getImageData(0, 0, width, height);
+  const coarse = blur(picture);
+  const colours = colourMap(map, Math.round(map.right * width), Math.round(map.bottom * height), span);
+  const weigh = (/** @type {Uint8ClampedArray} */ rgba, /** @type {number} */ place) =>
+    0.299 * rgba[place] + 0.587 * rgba[place + 1] + 0.114 * rgba[place + 2];
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const place = 4 * (y * width + x);
+      const gray = weigh(image.data, place);
+      const seen = x < colours.width && y < colours.height;
+      const detail = DETAIL * (gray - weigh(coarse.data, place));
+      for (let channel = 0; channel < 3; channel++) {
+        image.data[place + channel] = seen
+          ? colours.data[4 * (y * colours.width + x) + channel] + detail
+          : 255 - (255 - gray) * UNSEEN;
+      }
+    }
+  }
+  context.putImageData(image, 0, 0);
+}
+
+/**
+ * The map's colours alone, as large as asked for.
+ * @param {QualityMap} map
+ * @param {number} width
+ * @param {number} height
+ * @param {[number, number]} span
+ */
+export function colourMap(map, width, height, [low, high]) {
+  const image = new ImageData(Math.max(1, width), Math.max(1, height));
+  for (let y = 0; y < image.height; y++) {
+    const [top, bottom, down] = findTaps(y, image.height, map.rows);
+    for (let x = 0; x < image.width; x++) {
+      const [left, right, across] = findTaps(x, image.width, map.columns);
+      const at = (/** @type {number} */ row, /** @type {number} */ column) => map.values[row * map.columns + column];
+      const above = at(top, left) + across * (at(top, right) - at(top, left));
+      const below = at(bottom, left) + across * (at(bottom, right) - at(bottom, left));
+      const part = (above + down * (below - above) - low) / (high - low);
+      const colour = SCALE[Math.round(255 * Math.min(Math.max(part, 0), 1))];
+      image.data.set([...colour, 255], 4 * (y * image.width + x));
+    }
+  }
+  return image;
+}
+
+/**
+ * @param {number} place
+ * @param {number} target
+ * @param {number} source
+ * @returns {[number, number, number]} lower index, upper index, upper weight
+ */
+function findTaps(place, target, source) {
+  const centre = Math.min(Math.max(((place + 0.5) * source) / target - 0.5, 0), source - 1);
+  const lower = Math.floor(centre);
+  return [lower, Math.min(lower + 1, source - 1), centre - lower];
+}
+
+/** @param {ImageBitmap} picture */
+function blur(picture) {
+  const { width, height } = picture;
+  const small = new OffscreenCanvas(Math.max(2, Math.round(width / BLUR)), Math.max(2, Math.round(height / BLUR)));
+  const large = new OffscreenCanvas(width, height);
+  const [shrink, grow] = [small.getContext("2d"), large.getContext("2d", { willReadFrequently: true })];
+  if (!shrink || !grow) return new ImageData(width, height);
+  shrink.imageSmoothingQuality = "high";
+  shrink.drawImage(picture, 0, 0, small.width, small.height);
+  grow.imageSmoothingQuality = "high";
+  grow.drawImage(small, 0, 0, width, height);
+  return grow.getImageData(0, 0, width, height);
+}
