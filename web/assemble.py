@@ -51,7 +51,7 @@ def assemble(folder: Path) -> None:
 
 
 def emit_modules(folder: Path) -> None:
-    """Check the modules' types, and write them as they are but for the comments, a quarter of their bytes."""
+    """Check the modules' types, and write them without comments, a quarter of their bytes."""
     compiler = [WEB / "node_modules/.bin/tsc", "--project", WEB]
     options = ["--noEmit", "false", "--removeComments", "--outDir", folder.resolve()]
     subprocess.run([*compiler, *options], check=True)

@@ -1,7 +1,7 @@
 """Serve an assembled page on this machine: `python web/serve.py FOLDER [PORT]`.
 
-Any static server will do. This one also sends the headers that isolate the page, without which WebAssembly has one
-thread; docs of other servers call them COOP and COEP.
+Any static server will do. This one also sends the headers that isolate the page (COOP and COEP), without
+which WebAssembly has one thread.
 """
 
 from __future__ import annotations
@@ -39,10 +39,13 @@ class PageHandler(SimpleHTTPRequestHandler):
         """Say nothing of each request."""
 
 
-if __name__ == "__main__":
-    port = int(sys.argv[2]) if len(sys.argv) > 2 else 8000
-    with ThreadingHTTPServer(
-        ("127.0.0.1", port), partial(PageHandler, directory=sys.argv[1])
-    ) as server:
-        print(f"http://127.0.0.1:{server.server_port}/")
+def main(folder: str, port: int) -> None:
+    """Serve until it is interrupted."""
+    handler = partial(PageHandler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+        sys.stderr.write(f"http://127.0.0.1:{server.server_port}/\n")
         server.serve_forever()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 8000)

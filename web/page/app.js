@@ -26,7 +26,10 @@ for (const button of document.querySelectorAll("button[data-sample]")) {
 find("compare-samples", HTMLButtonElement).addEventListener("click", async () => {
   gallery.add(await Promise.all(SAMPLES.map(fetchSample)));
 });
-find("lab-keep", HTMLButtonElement).addEventListener("click", async () => gallery.add([await lab.save()]));
+find("lab-keep", HTMLButtonElement).addEventListener("click", async () => {
+  const { file, orientation } = await lab.save();
+  gallery.add([file], orientation);
+});
 find("paste", HTMLButtonElement).addEventListener("click", async () => {
   const problem = find("intake-error", HTMLElement);
   try {

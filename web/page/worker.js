@@ -13,6 +13,7 @@
  * @property {boolean} enlarged
  * @property {number} milliseconds
  * @property {ImageBitmap} preview
+ * @property {number} orientation by which the preview is to be shown, as EXIF numbers them
  */
 
 import { listFolder, serveFolder } from "./bundle/folders.js";
@@ -21,7 +22,7 @@ import { averageViews } from "./method/head.js";
 import { decodePicture, drawFrame } from "./pictures/decode.js";
 import { distort } from "./pictures/distortions.js";
 import { prepareFrame } from "./pictures/prepare.js";
-import { makePreview, toImageData } from "./pictures/preview.js";
+import { makePreview, shrink, toImageData } from "./pictures/preview.js";
 import { Scorer } from "./scoring/scorer.js";
 import { Stream } from "./stream/stream.js";
 
@@ -33,7 +34,7 @@ const LAB_SIDE = 512; // pixels: what is distorted again and again is a copy of 
 
 /** @type {Scorer | null} */
 let scorer = null;
-/** @type {Frame | null} what the sliders change */
+/** @type {{frame: Frame, orientation: number} | null} what the sliders change */
 let original = null;
 /** @type {Stream | null} */
 let stream = null;
@@ -59,34 +60,29 @@ const TASKS = {
   },
 
   async score({ picture, name, preset }, report) {
-    return scoreFrame(await decodePicture(picture, name), preset, report);
+    return scorePicture(await decodePicture(picture, name), preset, report);
   },
 
   /** Take a picture to be distorted. */
   async hold({ picture, name }) {
-    const frame = await decodePicture(picture, name);
-    const factor = LAB_SIDE / Math.max(frame.width, frame.height);
-    if (factor >= 1) original = frame;
-    else {
-      const small = await makePreview(frame, LAB_SIDE);
-      original = drawFrame(small);
-      small.close();
-    }
-    return { width: original.width, height: original.height, scaled: factor < 1 };
+    const { frame, orientation } = await decodePicture(picture, name);
+    original = { frame: await shrink(frame, LAB_SIDE), orientation };
+    return { width: original.frame.width, height: original.frame.height, scaled: original.frame !== frame };
   },
 
   async distort({ severities }, report) {
     if (!original) throw new MaclipError("there is no picture to distort");
-    return scoreFrame(await distort(original, severities), "native", report);
+    const frame = await distort(original.frame, severities);
+    return scorePicture({ frame, orientation: original.orientation }, "native", report);
   },
 
   /** The picture that the last severities made, as a file. */
   async save({ severities }) {
     if (!original) throw new MaclipError("there is no picture to save");
-    const frame = await distort(original, severities);
+    const frame = await distort(original.frame, severities);
     const canvas = new OffscreenCanvas(frame.width, frame.height);
     canvas.getContext("2d")?.putImageData(toImageData(frame), 0, 0);
-    return canvas.convertToBlob({ type: "image/png" });
+    return { picture: await canvas.convertToBlob({ type: "image/png" }), orientation: original.orientation };
   },
 
   async startStream({ viewsPerFrame, budget }) {
@@ -102,12 +98,12 @@ const TASKS = {
 };
 
 /**
- * @param {Frame} frame
+ * @param {{frame: Frame, orientation: number}} picture
  * @param {import("./pictures/prepare.js").Preset} preset
  * @param {Report} report
  * @returns {Promise<Scored>}
  */
-async function scoreFrame(frame, preset, report) {
+async function scorePicture({ frame, orientation }, preset, report) {
   const start = performance.now();
   const { geometry } = useScorer();
   const { frame: prepared, enlarged } = prepareFrame(frame, preset, geometry.size);
@@ -122,6 +118,7 @@ async function scoreFrame(frame, preset, report) {
     enlarged,
     milliseconds: performance.now() - start,
     preview: await makePreview(frame),
+    orientation,
   };
 }
 

@@ -11,6 +11,7 @@ const LARGEST = 1 << 26; // bytes unpacked
 const HEADER = 1 << 12; // bytes; NumPy writes 128
 const UNIT_TOLERANCE = 1e-3; // of a length
 const END_OF_DIRECTORY = 0x06054b50;
+const NAMES = { "<f4": "float32", "<f8": "float64", "<f2": "float16", "<i4": "int32", "<i8": "int64" };
 const STORED = 0;
 const DEFLATED = 8;
 
@@ -118,7 +119,7 @@ function checkHeader(array, shape) {
   const inColumns = /'fortran_order':\s*True/.test(header);
   if (found !== showShape(shape) || dtype !== "<f4" || inColumns) {
     const order = inColumns ? " by columns" : "";
-    const kind = dtype === "<f4" ? "float32" : dtype;
+    const kind = /** @type {Record<string, string>} */ (NAMES)[dtype ?? ""] ?? dtype;
     throw new BundleError(`embeddings are ${kind} ${found}${order}, not float32 ${showShape(shape)}`);
   }
   return end;

@@ -4,6 +4,7 @@
  */
 
 import { PictureError } from "../errors.js";
+import { takeOrientation } from "./orientation.js";
 
 /** @typedef {import("../method/geometry.js").Frame} Frame */
 
@@ -17,19 +18,20 @@ const SIGNATURES = [/^\xff\xd8\xff/, /^\x89PNG/, /^RIFF....WEBP/s, /^BM/, /^GIF8
 /**
  * @param {Blob} picture
  * @param {string} name for messages
- * @returns {Promise<Frame>} raises PictureError
+ * @returns {Promise<{frame: Frame, orientation: number}>} with EXIF's orientation, for showing; raises PictureError
  */
 export async function decodePicture(picture, name) {
   if (!picture.size) throw new PictureError(`${name}: empty file`);
   if (picture.size > MAX_FILE_BYTES) {
     throw new PictureError(`${name}: a file of more than ${MAX_FILE_BYTES / 1e6} MB`, SMALLER);
   }
-  const bitmap = await decode(picture, name);
+  const { stored, orientation } = await takeOrientation(picture);
+  const bitmap = await decode(stored, name);
   try {
     if (bitmap.width * bitmap.height > MAX_PIXELS) {
       throw new PictureError(`${name}: more than ${MAX_PIXELS / 1e6} megapixels`, SMALLER);
     }
-    return drawFrame(bitmap);
+    return { frame: drawFrame(bitmap), orientation };
   } catch (error) {
     if (error instanceof PictureError) throw error;
     throw new PictureError(`${name}: not enough memory to decode it`, SMALLER);
@@ -59,7 +61,7 @@ export function drawFrame(bitmap) {
  */
 async function decode(picture, name) {
   try {
-    return await createImageBitmap(picture, { colorSpaceConversion: "none", imageOrientation: "none" });
+    return await createImageBitmap(picture, { colorSpaceConversion: "none" });
   } catch {
     const start = String.fromCharCode(...new Uint8Array(await picture.slice(0, 16).arrayBuffer()));
     if (SIGNATURES.some((signature) => signature.test(start))) {

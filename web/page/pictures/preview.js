@@ -1,5 +1,7 @@
 /** Small bitmaps of frames, for the page to show. */
 
+import { drawFrame } from "./decode.js";
+
 const SIDE = 800; // pixels at most
 
 /**
@@ -14,6 +16,19 @@ export async function makePreview(frame, side = SIDE) {
     resizeHeight: Math.max(1, Math.round(frame.height * factor)),
     resizeQuality: "high",
   });
+}
+
+/**
+ * A frame of at most `side` pixels a side: itself, or a smaller copy.
+ * @param {import("../method/geometry.js").Frame} frame
+ * @param {number} side
+ */
+export async function shrink(frame, side) {
+  if (Math.max(frame.width, frame.height) <= side) return frame;
+  const bitmap = await makePreview(frame, side);
+  const small = drawFrame(bitmap);
+  bitmap.close();
+  return small;
 }
 
 /** @param {import("../method/geometry.js").Frame} frame */

@@ -1,7 +1,10 @@
 /**
  * Pillow's bicubic resize, with which presets are made and small pictures enlarged: columns first, then rows,
- * each rounded to 8 bits; Keys' cubic (a = -0.5), stretched by the scale where the picture becomes smaller.
+ * each rounded to 8 bits; Keys' cubic (a = -0.5), stretched by the scale where the picture becomes smaller. Weights
+ * have 22 bits, as Pillow's for 8-bit pictures have: without that, one pixel in 5,000 comes out another.
  */
+
+const WEIGHT_UNIT = 2 ** -22;
 
 /** @typedef {import("../method/geometry.js").Frame} Frame */
 
@@ -52,8 +55,16 @@ function weighTaps(source, target) {
     const last = Math.min(source, Math.floor(centre + 2 * stretch + 0.5));
     const weights = Array.from({ length: last - first }, (_, tap) => weighCubic((first + tap + 0.5 - centre) / stretch));
     const sum = weights.reduce((total, weight) => total + weight, 0);
-    return { first, weights: weights.map((weight) => weight / sum) };
+    return { first, weights: weights.map((weight) => roundWeight(weight / sum)) };
   });
+}
+
+/**
+ * Halves are rounded away from zero.
+ * @param {number} weight
+ */
+function roundWeight(weight) {
+  return Math.sign(weight) * Math.floor(Math.abs(weight) / WEIGHT_UNIT + 0.5) * WEIGHT_UNIT;
 }
 
 /** @param {number} distance */

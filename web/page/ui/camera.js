@@ -24,6 +24,7 @@ export class CameraPanel {
     this.button = find("camera-start", HTMLButtonElement);
     /** @type {Reading[]} */
     this.history = [];
+    this.stream = 0; // counts the worker's streams: what the one before says too late is not shown
     /** @type {number[]} when the last readings came */
     this.times = [];
     this.button.addEventListener("click", () => (this.media ? this.stop() : this.start()));
@@ -68,6 +69,7 @@ export class CameraPanel {
     const chosen = this.views.value;
     const viewsPerFrame = chosen === "auto" || chosen === "all" ? chosen : Number(chosen);
     this.history = [];
+    this.stream++;
     await this.session.client.ask("startStream", { viewsPerFrame, budget: BUDGET });
   }
 
@@ -79,10 +81,11 @@ export class CameraPanel {
     while (media === this.media) {
       await nextFrame(this.video);
       if (media !== this.media) return;
+      const { stream } = this;
       try {
         const bitmap = await createImageBitmap(this.video);
         const reading = await this.session.client.ask("pushFrame", { bitmap }, { transfer: [bitmap] });
-        if (media === this.media) this.show(reading);
+        if (media === this.media && stream === this.stream) this.show(reading);
       } catch (error) {
         this.fail(/** @type {Error} */ (error).message);
         this.stop();

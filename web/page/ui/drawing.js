@@ -8,31 +8,58 @@ const UNSEEN = 0.25; // how much of the picture shows where no window saw it
 const DETAIL = 0.7; // how strongly the picture's fine detail shows in the map
 const BLUR = 24; // pixels that make one, to tell fine detail from the rest
 
+/** @typedef {{preview: ImageBitmap, orientation: number}} Shown */
+
+// For each of EXIF's orientations what turns a picture of w x h pixels upright, as `setTransform` takes it.
+/** @type {Record<number, (w: number, h: number) => [number, number, number, number, number, number]>} */
+const TURNS = {
+  1: () => [1, 0, 0, 1, 0, 0],
+  2: (w) => [-1, 0, 0, 1, w, 0],
+  3: (w, h) => [-1, 0, 0, -1, w, h],
+  4: (_, h) => [1, 0, 0, -1, 0, h],
+  5: () => [0, 1, 1, 0, 0, 0],
+  6: (_, h) => [0, 1, -1, 0, h, 0],
+  7: (w, h) => [0, -1, -1, 0, h, w],
+  8: (w) => [0, -1, 1, 0, 0, w],
+};
+
 /**
  * @param {HTMLCanvasElement} canvas
- * @param {ImageBitmap} picture
+ * @param {Shown} shown
  */
-export function drawPicture(canvas, picture) {
-  canvas.width = picture.width;
-  canvas.height = picture.height;
-  canvas.getContext("2d")?.drawImage(picture, 0, 0);
+export function drawPicture(canvas, { preview, orientation }) {
+  drawUpright(canvas, preview, orientation);
+}
+
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {ImageBitmap | OffscreenCanvas} stored
+ * @param {number} orientation
+ */
+function drawUpright(canvas, stored, orientation) {
+  const { width, height } = stored;
+  [canvas.width, canvas.height] = orientation > 4 ? [height, width] : [width, height];
+  const context = canvas.getContext("2d");
+  context?.setTransform(...TURNS[orientation](width, height));
+  context?.drawImage(stored, 0, 0);
 }
 
 /**
  * The map in colour over the picture, with the picture's fine detail on top so that one sees where one is; what no
  * window saw shows the picture itself, faint and gray.
  * @param {HTMLCanvasElement} canvas
- * @param {ImageBitmap} picture
+ * @param {Shown} shown
  * @param {QualityMap} map
  * @param {[number, number]} span values of the first and last colour
  */
-export function drawMap(canvas, picture, map, span) {
-  drawPicture(canvas, picture);
-  const context = canvas.getContext("2d");
+export function drawMap(canvas, { preview, orientation }, map, span) {
+  const { width, height } = preview;
+  const stored = new OffscreenCanvas(width, height);
+  const context = stored.getContext("2d", { willReadFrequently: true });
   if (!context) return;
-  const { width, height } = canvas;
+  context.drawImage(preview, 0, 0);
   const image = context.getImageData(0, 0, width, height);
-  const coarse = blur(picture);
+  const coarse = blur(preview);
   const colours = colourMap(map, Math.round(map.right * width), Math.round(map.bottom * height), span);
   const weigh = (/** @type {Uint8ClampedArray} */ rgba, /** @type {number} */ place) =>
     0.299 * rgba[place] + 0.587 * rgba[place + 1] + 0.114 * rgba[place + 2];
@@ -50,6 +77,7 @@ export function drawMap(canvas, picture, map, span) {
     }
   }
   context.putImageData(image, 0, 0);
+  drawUpright(canvas, stored, orientation);
 }
 
 /**

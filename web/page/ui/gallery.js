@@ -14,6 +14,7 @@ import { format, listQuantities, pickQuantity, showAttributes } from "./figures.
  * @property {HTMLCanvasElement} canvas
  * @property {Scored | null} scored
  * @property {boolean} mapped
+ * @property {number} orientation of a file that does not say it
  */
 
 export class Gallery {
@@ -41,9 +42,12 @@ export class Gallery {
     session.whenChanged(() => this.scoreAgain());
   }
 
-  /** @param {File[]} files */
-  add(files) {
-    const added = files.map((file) => this.makeCard(file));
+  /**
+   * @param {File[]} files
+   * @param {number} [orientation] to show them by, where they do not say it
+   */
+  add(files, orientation = 1) {
+    const added = files.map((file) => this.makeCard(file, orientation));
     this.cards.push(...added);
     this.arrange();
     added.forEach((card) => this.enqueue(card));
@@ -83,7 +87,8 @@ export class Gallery {
     const report = (/** @type {number} */ done, /** @type {number} */ total) => (progress.value = done / total);
     try {
       const request = { picture: file, name: file.name, preset: this.session.preset };
-      card.scored = await this.session.client.ask("score", request, { report });
+      const scored = /** @type {Scored} */ (await this.session.client.ask("score", request, { report }));
+      card.scored = { ...scored, orientation: scored.orientation === 1 ? card.orientation : scored.orientation };
       this.fill(card);
     } catch (error) {
       item.classList.add("failed");
@@ -96,15 +101,16 @@ export class Gallery {
 
   /**
    * @param {File} file
+   * @param {number} orientation
    * @returns {Card}
    */
-  makeCard(file) {
+  makeCard(file, orientation) {
     const canvas = make("canvas", { role: "img", "aria-label": file.name });
     const name = make("h3", {}, make("bdi", {}, file.name));
     const waiting = make("p", { class: "meta" }, this.session.opened ? "waiting" : "waiting for the encoder");
     const result = make("div", { class: "result" }, waiting);
     const item = make("li", {}, make("div", { class: "frame" }, canvas), make("div", { class: "what" }, name, result));
-    return { file, item, canvas, scored: null, mapped: false };
+    return { file, item, canvas, scored: null, mapped: false, orientation };
   }
 
   /** @param {Card} card */
@@ -117,10 +123,10 @@ export class Gallery {
     if (scored.enlarged) facts.push("enlarged first, outside the published method");
     const map = makeButton("Map", () => this.toggle(card), {
       "aria-pressed": String(card.mapped),
-      "aria-label": `Quality map of ${card.file.name}`,
+      "aria-label": `Map of ${card.file.name}`,
     });
     const worse = makeButton("Make it worse", () => this.degrade(card.file), {
-      "aria-label": `Make ${card.file.name} worse with the sliders`,
+      "aria-label": `Make it worse: ${card.file.name}`,
     });
     const cues = `similarity ${format(means.similarity)} \u00b7 magnitude ${format(means.magnitude)}`;
     card.item.querySelector(".result")?.replaceChildren(
@@ -169,8 +175,8 @@ export class Gallery {
       const on = this.mapped.checked || card.mapped;
       card.item.querySelector("[aria-pressed]")?.setAttribute("aria-pressed", String(on));
       const map = maps.get(card.item);
-      if (on && map) drawMap(card.canvas, card.scored.preview, map, /** @type {[number, number]} */ (span));
-      else drawPicture(card.canvas, card.scored.preview);
+      if (on && map) drawMap(card.canvas, card.scored, map, /** @type {[number, number]} */ (span));
+      else drawPicture(card.canvas, card.scored);
       const value = format(pickQuantity(card.scored.means, shown, pairs));
       card.canvas.setAttribute("aria-label", `${on ? "Quality map of " : ""}${card.file.name}, ${shown} ${value}`);
     }

@@ -62,12 +62,13 @@ export class Lab {
     return /** @type {Severities} */ (Object.fromEntries(positions));
   }
 
-  /** The picture as the sliders make it, as a file. */
+  /** The picture as the sliders make it, as a file, and the orientation to show it by. */
   async save() {
-    const blob = await this.session.client.ask("save", { severities: this.severities });
+    const { picture, orientation } = await this.session.client.ask("save", { severities: this.severities });
     const stem = this.name.replace(/\.[^.]*$/, "");
     const what = SLIDERS.filter(([name]) => this.severities[name]).map(([name]) => name);
-    return new File([blob], `${[stem, ...what].join("-")}.png`, { type: blob.type });
+    const file = new File([picture], `${[stem, ...what].join("-")}.png`, { type: picture.type });
+    return { file, orientation };
   }
 
   async restart() {
@@ -158,14 +159,14 @@ export class Lab {
     const name = quantity.value || "score";
     const value = format(pickQuantity(current.means, name, this.session.pairs));
     if (!asMap) {
-      drawPicture(this.canvas, current.preview);
+      drawPicture(this.canvas, current);
       this.canvas.setAttribute("aria-label", `${this.name}, score ${format(current.means.score)}`);
       return;
     }
     const map = this.session.makeMap(current, name);
     // The colours also span the original's map, so that a picture that becomes worse becomes darker.
     const span = spanValues([...map.values, ...this.session.makeMap(original, name).values]);
-    drawMap(this.canvas, current.preview, map, span);
+    drawMap(this.canvas, current, map, span);
     this.canvas.setAttribute("aria-label", `Quality map of ${this.name}: ${name} ${value} as the mean`);
     find("lab-low", HTMLElement).textContent = span[0].toFixed(2);
     find("lab-high", HTMLElement).textContent = span[1].toFixed(2);
