@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-PATIENCE = 60  # seconds after which something that is waited for will not come
+PATIENCE = 120  # seconds after which something that is waited for will not come
 _OPTIONS = (
     "--headless=new",
     "--no-sandbox",  # for root, as whom CI runs

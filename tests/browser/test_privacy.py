@@ -23,7 +23,7 @@ def test_scoring_asks_for_the_pages_own_files_and_nothing_else(
         page.add_pictures(SAMPLES)
         page.run("const s = document.getElementById('blur'); s.value = 50;"
                  "s.dispatchEvent(new Event('input'));")  # fmt: skip
-        page.wait(lambda: "from the original" in page.text("#lab-change"))
+        page.wait(lambda: ", was " in page.text("#lab-change"))
         page.find("#lab-keep").click()
         page.wait_for_scores()
     assert site.asked, "the server saw the page load"

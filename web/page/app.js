@@ -18,11 +18,17 @@ const gallery = new Gallery(session, (file) => showInLab(file));
 const bundles = new BundlePanel(session);
 const camera = new CameraPanel(session);
 
-connectIntake({ takePictures: takePictures, takeBundle: (entries) => bundles.open(entries) });
+connectIntake({ takePictures, takeBundle: (entries) => bundles.open(entries) });
 for (const button of document.querySelectorAll("button[data-sample]")) {
   const name = /** @type {HTMLElement} */ (button).dataset.sample ?? FIRST;
   button.addEventListener("click", async () => lab.open(await fetchSample(name), name));
 }
+const own = find("lab-choose", HTMLInputElement);
+own.addEventListener("change", () => {
+  const [file] = own.files ?? [];
+  if (file) lab.open(file, file.name);
+  own.value = "";
+});
 find("compare-samples", HTMLButtonElement).addEventListener("click", async () => {
   gallery.add(await Promise.all(SAMPLES.map(fetchSample)));
 });

@@ -14,6 +14,7 @@ const BUILDS = {
   wasm: { module: "ort.wasm.bundle.min.mjs", binary: "ort-wasm-simd-threaded.wasm", batch: 1 },
   webgpu: { module: "ort.webgpu.bundle.min.mjs", binary: "ort-wasm-simd-threaded.asyncify.wasm", batch: 8 },
 };
+const ERRORS = 3; // and worse are logged; warnings would tell which shapes are computed on the CPU
 const MOST_THREADS = 4; // more bring little for single views
 
 export class EngineError extends MaclipError {}
@@ -37,7 +38,7 @@ export async function openEngine(graph, choice, size) {
       return openSession(graph, "wasm", size, `WebGPU did not open (${/** @type {Error} */ (error).message})`);
     }
   }
-  if (choice === "webgpu") throw new EngineError(fault, "choose automatic or WASM");
+  if (choice === "webgpu") throw new EngineError(fault, "choose automatic or WebAssembly");
   return openSession(graph, "wasm", size, fault);
 }
 
@@ -70,7 +71,7 @@ async function openSession(graph, name, size, note) {
   ort.env.logLevel = "error";
   let session;
   try {
-    session = await ort.InferenceSession.create(graph, { executionProviders: [name] });
+    session = await ort.InferenceSession.create(graph, { executionProviders: [name], logSeverityLevel: ERRORS });
   } catch (error) {
     const reason = String(/** @type {Error} */ (error).message ?? error).split("\n")[0];
     throw new EngineError(`the engine does not open this graph (${reason})`, "export the bundle again");

@@ -4,7 +4,7 @@ import { SCALE } from "./colours.js";
 
 /** @typedef {import("../method/quality-map.js").QualityMap} QualityMap */
 
-const UNSEEN = 0.25; // how much of the picture shows where no window saw it
+const UNSEEN = 0.35; // how much of the picture shows where no window saw it
 const DETAIL = 0.7; // how strongly the picture's fine detail shows in the map
 const BLUR = 24; // pixels that make one, to tell fine detail from the rest
 
@@ -60,6 +60,7 @@ export function drawMap(canvas, { preview, orientation }, map, span) {
   context.drawImage(preview, 0, 0);
   const image = context.getImageData(0, 0, width, height);
   const coarse = blur(preview);
+  const paper = readPaper(canvas);
   const colours = colourMap(map, Math.round(map.right * width), Math.round(map.bottom * height), span);
   const weigh = (/** @type {Uint8ClampedArray} */ rgba, /** @type {number} */ place) =>
     0.299 * rgba[place] + 0.587 * rgba[place + 1] + 0.114 * rgba[place + 2];
@@ -72,7 +73,7 @@ export function drawMap(canvas, { preview, orientation }, map, span) {
       for (let channel = 0; channel < 3; channel++) {
         image.data[place + channel] = seen
           ? colours.data[4 * (y * colours.width + x) + channel] + detail
-          : 255 - (255 - gray) * UNSEEN;
+          : paper[channel] + (gray - paper[channel]) * UNSEEN;
       }
     }
   }
@@ -114,6 +115,15 @@ function findTaps(place, target, source) {
   const centre = Math.min(Math.max(((place + 0.5) * source) / target - 0.5, 0), source - 1);
   const lower = Math.floor(centre);
   return [lower, Math.min(lower + 1, source - 1), centre - lower];
+}
+
+/**
+ * The colour that lies behind a canvas, which the light or dark scheme decides.
+ * @param {HTMLCanvasElement} canvas
+ */
+function readPaper(canvas) {
+  const colour = getComputedStyle(canvas.parentElement ?? canvas).backgroundColor;
+  return (colour.match(/\d+/g) ?? ["128", "128", "128"]).map(Number);
 }
 
 /** @param {ImageBitmap} picture */

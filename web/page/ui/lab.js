@@ -53,6 +53,10 @@ export class Lab {
     this.picture = picture;
     this.name = name;
     this.putBack();
+    for (const chip of document.querySelectorAll("[data-sample]")) {
+      chip.setAttribute("aria-pressed", String(chip.getAttribute("data-sample") === name));
+    }
+    if (!this.session.opened) await this.showUnscored(picture);
     await this.restart();
   }
 
@@ -62,6 +66,10 @@ export class Lab {
     return /** @type {Severities} */ (Object.fromEntries(positions));
   }
 
+  get untouched() {
+    return Object.values(this.severities).every((severity) => severity === 0);
+  }
+
   /** The picture as the sliders make it, as a file, and the orientation to show it by. */
   async save() {
     const { picture, orientation } = await this.session.client.ask("save", { severities: this.severities });
@@ -69,6 +77,15 @@ export class Lab {
     const what = SLIDERS.filter(([name]) => this.severities[name]).map(([name]) => name);
     const file = new File([picture], `${[stem, ...what].join("-")}.png`, { type: picture.type });
     return { file, orientation };
+  }
+
+  /**
+   * Show a picture before there is anything to score it with.
+   * @param {Blob} picture
+   */
+  async showUnscored(picture) {
+    const preview = await createImageBitmap(picture).catch(() => null);
+    if (preview && !this.session.opened) drawPicture(this.canvas, { preview, orientation: 1 });
   }
 
   async restart() {
@@ -121,7 +138,7 @@ export class Lab {
         this.wanted = false;
         /** @type {Scored | null} */
         const held = this.original;
-        const scored = await this.session.client.ask("distort", { severities: this.severities });
+        const scored = this.untouched ? held : await this.session.client.ask("distort", { severities: this.severities });
         if (held === this.original) this.show(scored);
       }
       this.announceScore();
@@ -141,7 +158,7 @@ export class Lab {
     const change = means.score - before.score;
     const shown = find("lab-change", HTMLElement);
     const moved = Math.abs(change) >= 0.0005;
-    shown.textContent = moved ? `${formatChange(change)} from the original\u2019s ${format(before.score)}` : "as it is";
+    shown.textContent = moved ? `${formatChange(change)}, was ${format(before.score)}` : "as it is";
     shown.classList.toggle("worse", moved && change < 0);
     find("lab-similarity", HTMLElement).textContent = format(means.similarity);
     find("lab-magnitude", HTMLElement).textContent = format(means.magnitude);
