@@ -138,7 +138,9 @@ def refuse(bundle: Path) -> str:
 
 def choose(page: Page, bundle: Path) -> str:
     """Choose a folder; the page's refusal, or nothing."""
+    page.run("document.getElementById('bundle-error').textContent = 'not yet begun'")
     page.find("#choose-bundle").send_keys(str(bundle))
+    page.wait(lambda: page.text("#bundle-error") != "not yet begun")
     page.wait(lambda: "loading" not in page.find("body").get_attribute("class"))
     return page.text("#bundle-error")
 

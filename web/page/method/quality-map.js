@@ -28,7 +28,7 @@ export function blendWindows(values, geometry, height, width) {
   const across = weighWindows(columns, geometry, cell);
   const blended = new Float32Array(down.length * across.length);
   // Blending what exceeds the minimum keeps constants exact.
-  const lowest = Math.min(...Array.from(values));
+  const lowest = Array.from(values).reduce((low, value) => Math.min(low, value), Infinity);
   down.forEach((rowWeights, y) => {
     const line = across[0].map((_, column) =>
       rowWeights.reduce((sum, weight, row) => sum + weight * (values[row * columns + column] - lowest), 0),

@@ -2,7 +2,7 @@
 
 import { drawFrame } from "./decode.js";
 
-const SIDE = 800; // pixels at most
+const SIDE = 512; // pixels at most
 
 /**
  * @param {import("../method/geometry.js").Frame} frame

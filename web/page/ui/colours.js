@@ -34,7 +34,11 @@ export function describeGradient() {
  * @returns {[number, number]}
  */
 export function spanValues(values) {
-  let [low, high] = [Math.min(...Array.from(values)), Math.max(...Array.from(values))];
+  let [low, high] = [Infinity, -Infinity];
+  for (let place = 0; place < values.length; place++) {
+    low = Math.min(low, values[place]);
+    high = Math.max(high, values[place]);
+  }
   const short = Math.max(0, LEAST_SPAN - (high - low)) / 2;
   [low, high] = [low - short, high + short];
   const power = 10 ** Math.floor(Math.log10((high - low) / 10));

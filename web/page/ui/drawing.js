@@ -88,18 +88,21 @@ export function drawMap(canvas, { preview, orientation }, map, span) {
  * @param {number} height
  * @param {[number, number]} span
  */
-export function colourMap(map, width, height, [low, high]) {
+export function colourMap({ values, rows, columns }, width, height, [low, high]) {
   const image = new ImageData(Math.max(1, width), Math.max(1, height));
+  const across = Array.from({ length: image.width }, (_, x) => findTaps(x, image.width, columns));
+  let to = 0;
   for (let y = 0; y < image.height; y++) {
-    const [top, bottom, down] = findTaps(y, image.height, map.rows);
-    for (let x = 0; x < image.width; x++) {
-      const [left, right, across] = findTaps(x, image.width, map.columns);
-      const at = (/** @type {number} */ row, /** @type {number} */ column) => map.values[row * map.columns + column];
-      const above = at(top, left) + across * (at(top, right) - at(top, left));
-      const below = at(bottom, left) + across * (at(bottom, right) - at(bottom, left));
-      const part = (above + down * (below - above) - low) / (high - low);
+    const [top, bottom, down] = findTaps(y, image.height, rows);
+    for (const [left, right, along] of across) {
+      const above = values[top * columns + left] * (1 - along) + values[top * columns + right] * along;
+      const below = values[bottom * columns + left] * (1 - along) + values[bottom * columns + right] * along;
+      const part = (above * (1 - down) + below * down - low) / (high - low);
       const colour = SCALE[Math.round(255 * Math.min(Math.max(part, 0), 1))];
-      image.data.set([...colour, 255], 4 * (y * image.width + x));
+      image.data[to++] = colour[0];
+      image.data[to++] = colour[1];
+      image.data[to++] = colour[2];
+      image.data[to++] = 255;
     }
   }
   return image;

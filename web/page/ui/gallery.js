@@ -14,6 +14,7 @@ import { format, listQuantities, pickQuantity, showAttributes } from "./figures.
  * @property {HTMLCanvasElement} canvas
  * @property {Scored | null} scored
  * @property {boolean} mapped
+ * @property {string} drawn what its canvas shows, to draw it anew only where that changes
  * @property {number} orientation of a file that does not say it
  */
 
@@ -88,12 +89,14 @@ export class Gallery {
     try {
       const request = { picture: file, name: file.name, preset: this.session.preset };
       const scored = /** @type {Scored} */ (await this.session.client.ask("score", request, { report }));
+      card.drawn = "";
       card.scored = { ...scored, orientation: scored.orientation === 1 ? card.orientation : scored.orientation };
+      item.classList.remove("failed");
       this.fill(card);
     } catch (error) {
       item.classList.add("failed");
       const message = make("p", { class: "error" }, /** @type {Error} */ (error).message);
-      item.replaceChildren(make("div", { class: "what" }, message, this.makeRemove(card)));
+      item.querySelector(".result")?.replaceChildren(message, this.makeRemove(card));
       announce(/** @type {Error} */ (error).message);
     }
     this.arrange();
@@ -110,7 +113,7 @@ export class Gallery {
     const waiting = make("p", { class: "meta" }, this.session.opened ? "waiting" : "waiting for the encoder");
     const result = make("div", { class: "result" }, waiting);
     const item = make("li", {}, make("div", { class: "frame" }, canvas), make("div", { class: "what" }, name, result));
-    return { file, item, canvas, scored: null, mapped: false, orientation };
+    return { file, item, canvas, scored: null, mapped: false, drawn: "", orientation };
   }
 
   /** @param {Card} card */
@@ -168,21 +171,35 @@ export class Gallery {
       quantity === "file name" ? sign * a.file.name.localeCompare(b.file.name) : sign * (value(a) - value(b)) || 0;
     this.cards.sort(byValue);
     this.place(this.cards.map((card) => card.item));
-    const scored = this.cards.flatMap((card) => (card.scored ? [{ ...card, scored: card.scored }] : []));
-    const maps = new Map(scored.map((card) => [card.item, this.session.makeMap(card.scored, shown)]));
-    const span = maps.size ? spanValues([...maps.values()].flatMap((map) => [...map.values])) : [0, 1];
-    for (const card of scored) {
-      const on = this.mapped.checked || card.mapped;
-      card.item.querySelector("[aria-pressed]")?.setAttribute("aria-pressed", String(on));
+    this.draw(shown);
+  }
+
+  /**
+   * Draw the pictures, and over some of them the map of a quantity.
+   * @param {string} quantity
+   */
+  draw(quantity) {
+    const maps = new Map(
+      this.cards.flatMap(({ item, scored }) => (scored ? [[item, this.session.makeMap(scored, quantity)]] : [])),
+    );
+    const ends = [...maps.values()].flatMap(({ values }) => spanValues(values));
+    const span = ends.length ? spanValues(ends) : /** @type {[number, number]} */ ([0, 1]);
+    let anyMap = false;
+    for (const card of this.cards) {
+      const { scored, canvas } = card;
       const map = maps.get(card.item);
-      if (on && map) drawMap(card.canvas, card.scored, map, /** @type {[number, number]} */ (span));
-      else drawPicture(card.canvas, card.scored);
-      const value = format(pickQuantity(card.scored.means, shown, pairs));
-      card.canvas.setAttribute("aria-label", `${on ? "Quality map of " : ""}${card.file.name}, ${shown} ${value}`);
+      if (!scored || !map) continue;
+      const on = this.mapped.checked || card.mapped;
+      anyMap ||= on;
+      const wanted = on ? `${quantity} ${span}` : "picture";
+      if (wanted !== card.drawn) on ? drawMap(canvas, scored, map, span) : drawPicture(canvas, scored);
+      card.drawn = wanted;
+      card.item.querySelector("[aria-pressed]")?.setAttribute("aria-pressed", String(on));
+      const value = format(pickQuantity(scored.means, quantity, this.session.pairs));
+      canvas.setAttribute("aria-label", `${on ? "Quality map of " : ""}${card.file.name}, ${quantity} ${value}`);
     }
-    const anyMap = scored.some((card) => this.mapped.checked || card.mapped);
     find("gallery-legend", HTMLElement).hidden = !anyMap;
-    find("gallery-shown", HTMLElement).textContent = `map of ${shown}`;
+    find("gallery-shown", HTMLElement).textContent = `map of ${quantity}`;
     find("gallery-low", HTMLElement).textContent = span[0].toFixed(2);
     find("gallery-high", HTMLElement).textContent = span[1].toFixed(2);
   }
