@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from page import Page
-from PIL import Image
+from PIL import Image, ImageOps
 
 from maclip_runtime import Scorer
 from maclip_runtime.results.score import Score
@@ -133,6 +133,33 @@ def test_a_turned_photograph_is_scored_as_it_is_stored(
     draw(500, 370).save(tmp_path / "turned.jpg", exif=exif)
     page.add_pictures([tmp_path / "turned.jpg"])
     compare(page.read_scores()["turned.jpg"], demo.score(tmp_path / "turned.jpg"))
+
+
+def test_photographs_are_shown_upright(page: Page, tmp_path: Path) -> None:
+    # Four colours, one in each quarter.
+    corners = np.array([[[220, 30, 30], [30, 200, 30]], [[30, 30, 220], [220, 220, 220]]], np.uint8)
+    stored = Image.fromarray(corners).resize((400, 300), Image.Resampling.NEAREST)
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        stored.save(tmp_path / f"{orientation}.jpg", quality=95, exif=exif)
+    page.add_pictures(sorted(tmp_path.iterdir()))
+    shown = page.run("""
+        return Object.fromEntries(app.gallery.cards.map(({file, canvas}) => {
+            const context = canvas.getContext("2d");
+            const {width, height} = canvas;
+            const at = (x, y) => [...context.getImageData(x * width, y * height, 1, 1).data].slice(0, 3);
+            return [file.name, [width, height, [[at(.2, .2), at(.8, .2)], [at(.2, .8), at(.8, .8)]]]];
+        }));
+    """)
+    for path in sorted(tmp_path.iterdir()):
+        with Image.open(path) as image:
+            upright = ImageOps.exif_transpose(image)
+        width, height, found = shown[path.name]
+        assert (width, height) == upright.size
+        pixels = np.asarray(upright).astype(int)
+        rows, columns = [height // 5, height * 4 // 5], [width // 5, width * 4 // 5]
+        assert np.abs(np.array(found) - pixels[np.ix_(rows, columns)]).max() < 12, path.name
 
 
 def test_the_other_bundle_of_a_folder_is_run(page: Page, rn_small_bundle: Path) -> None:

@@ -47,10 +47,8 @@ find("paste", HTMLButtonElement).addEventListener("click", async () => {
   }
 });
 
-const opening = bundles.open(null);
-fetchSample(FIRST).then((sample) => lab.open(sample, FIRST));
-await opening;
-document.documentElement.dataset.ready = "true";
+void bundles.open(null);
+void fetchSample(FIRST).then((sample) => lab.open(sample, FIRST));
 
 /** @param {File[]} files */
 function takePictures(files) {
@@ -71,4 +69,4 @@ async function fetchSample(name) {
   return new File([await reply.blob()], name, { type: "image/jpeg" });
 }
 
-export { camera, gallery, lab, session };
+export { camera, gallery, lab, session }; // for the console, and for tests

@@ -2,15 +2,6 @@
 
 /** @typedef {(done: number, total: number) => void} Report */
 
-/** An error that the worker sent back; `expected` ones tell the user what to do. */
-export class WorkerError extends Error {
-  /** @param {{message: string, expected: boolean}} error */
-  constructor({ message, expected }) {
-    super(message);
-    this.expected = expected;
-  }
-}
-
 export class Client {
   constructor() {
     // A worker has the policy of the address that it is loaded from, which a static server may not send. One from
@@ -31,7 +22,7 @@ export class Client {
    * @param {string} task one of the worker's
    * @param {object} request
    * @param {{report?: Report, transfer?: Transferable[]}} [options]
-   * @returns {Promise<any>} raises WorkerError
+   * @returns {Promise<any>} raises what the worker raised
    */
   async ask(task, request, { report = () => {}, transfer = [] } = {}) {
     await this.ready;
@@ -51,7 +42,7 @@ export class Client {
       return;
     }
     this.waiting.delete(id);
-    if (error) waiting.reject(new WorkerError(error));
+    if (error) waiting.reject(new Error(error));
     else waiting.resolve(result);
   }
 }

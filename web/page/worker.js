@@ -134,8 +134,7 @@ self.addEventListener("message", async ({ data: { id, task, ...request } }) => {
     const preview = /** @type {any} */ (result)?.preview;
     postMessage({ id, result }, { transfer: preview ? [preview] : [] });
   } catch (error) {
-    const { message } = /** @type {Error} */ (error);
-    postMessage({ id, error: { message, expected: error instanceof MaclipError } });
+    postMessage({ id, error: /** @type {Error} */ (error).message });
   }
 });
 postMessage({ ready: true });

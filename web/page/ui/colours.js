@@ -34,17 +34,27 @@ export function describeGradient() {
  * @returns {[number, number]}
  */
 export function spanValues(values) {
-  let [low, high] = [Infinity, -Infinity];
-  for (let place = 0; place < values.length; place++) {
-    low = Math.min(low, values[place]);
-    high = Math.max(high, values[place]);
-  }
+  let [low, high] = findRange(values);
   const short = Math.max(0, LEAST_SPAN - (high - low)) / 2;
   [low, high] = [low - short, high + short];
   const power = 10 ** Math.floor(Math.log10((high - low) / 10));
   const factor = [1, 2, 5, 10].find((candidate) => candidate * power >= ((high - low) / 10) * 0.999) ?? 10;
   const step = factor * power;
   return [Math.floor(low / step + 1e-9) * step, Math.ceil(high / step - 1e-9) * step];
+}
+
+/**
+ * The lowest and the highest of values, of however many.
+ * @param {ArrayLike<number>} values
+ * @returns {[number, number]}
+ */
+export function findRange(values) {
+  let [low, high] = [Infinity, -Infinity];
+  for (let place = 0; place < values.length; place++) {
+    low = Math.min(low, values[place]);
+    high = Math.max(high, values[place]);
+  }
+  return [low, high];
 }
 
 /** @returns {number[][]} */

@@ -1,6 +1,6 @@
 /** Several pictures side by side, sorted. */
 
-import { describeGradient, spanValues } from "./colours.js";
+import { describeGradient, findRange, spanValues } from "./colours.js";
 import { drawMap, drawPicture } from "./drawing.js";
 import { announce, fillChoices, find, make, makeButton } from "./elements.js";
 import { format, listQuantities, pickQuantity, showAttributes } from "./figures.js";
@@ -182,7 +182,7 @@ export class Gallery {
     const maps = new Map(
       this.cards.flatMap(({ item, scored }) => (scored ? [[item, this.session.makeMap(scored, quantity)]] : [])),
     );
-    const ends = [...maps.values()].flatMap(({ values }) => spanValues(values));
+    const ends = [...maps.values()].flatMap(({ values }) => findRange(values));
     const span = ends.length ? spanValues(ends) : /** @type {[number, number]} */ ([0, 1]);
     let anyMap = false;
     for (const card of this.cards) {
