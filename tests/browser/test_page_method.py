@@ -11,6 +11,7 @@ import pytest
 from page import Page
 from PIL import Image, ImageFilter
 
+from maclip_runtime import Scorer, Stream
 from maclip_runtime.method.geometry import ViewGeometry
 from maclip_runtime.method.head import Head, score_views
 from maclip_runtime.method.magnitude import MagnitudeCue
@@ -200,6 +201,36 @@ def test_turns_decide_as_the_python_package_does(
         assert ours[:2] == list(theirs[:2]), f"frame {number}"
         assert ours[2] == pytest.approx(theirs[2])
         assert ours[3] == pytest.approx(theirs[3], abs=1e-4)  # float32 sums over 16 views
+
+
+def test_a_stream_of_recorded_frames_has_the_readings_of_the_python_package(
+    page: Page, recorded: list[Frame]
+) -> None:
+    frames = recorded[4:32:2]  # into the defocus, past the covered corner and the cut
+    with Scorer("demo") as scorer, Stream(scorer, views_per_frame=3) as stream:
+        expected = [stream.push(frame, number / 10) for number, frame in enumerate(frames)]
+    found = page.run(
+        UNPACK
+        + """
+        const {client} = app.session;
+        await client.ask("startStream", {viewsPerFrame: 3, budget: 1});
+        const readings = [];
+        for (const {data, width, height} of frames) {
+            const bitmap = await createImageBitmap(new ImageData(data, width, height));
+            readings.push(await client.ask("pushFrame", {bitmap}, {transfer: [bitmap]}));
+        }
+        return readings;
+        """,
+        [pack(frame) for frame in frames],
+    )
+    assert any(reading.scene for reading in expected[1:])
+    for ours, theirs in zip(found, expected, strict=True):
+        assert (ours["frame"], ours["scene"]) == (theirs.frame, theirs.scene)
+        assert (ours["refreshed"], len(ours["views"])) == (theirs.refreshed, theirs.views)
+        assert ours["fresh"] == pytest.approx(theirs.fresh)
+        for name in ("score", "similarity", "magnitude", "weight"):
+            assert ours[name] == pytest.approx(getattr(theirs, name), abs=1e-4)
+        assert ours["attributes"] == pytest.approx(list(theirs.attributes.values()), abs=1e-4)
 
 
 def test_the_budget_finds_the_same_number_of_views(page: Page) -> None:

@@ -43,7 +43,8 @@ find("paste", HTMLButtonElement).addEventListener("click", async () => {
     problem.textContent = files.length ? "" : "There is no picture on the clipboard.";
     if (files.length) takePictures(files);
   } catch {
-    problem.textContent = "The browser did not hand out the clipboard; press Ctrl+V (on a Mac, \u2318V) instead.";
+    problem.textContent =
+      "The browser did not hand out the clipboard; press Ctrl+V (on a Mac, \u2318V) instead.";
   }
 });
 

@@ -4,8 +4,8 @@
 
 export class Client {
   constructor() {
-    // A worker has the policy of the address that it is loaded from, which a static server may not send. One from
-    // a blob has the page's own, so that nothing leaves from there, either.
+    // A worker has the policy of the address that it is loaded from, which a static server may not send.
+    // One from a blob has the page's own, so that nothing leaves from there, either.
     const module = JSON.stringify(new URL("worker.js", import.meta.url).href);
     const address = URL.createObjectURL(new Blob([`import ${module};`], { type: "text/javascript" }));
     /** @type {Map<number, {resolve: (result: any) => void, reject: (error: Error) => void, report: Report}>} */
@@ -13,8 +13,12 @@ export class Client {
     this.next = 0;
     this.worker = new Worker(address, { type: "module" });
     this.ready = new Promise((resolve, reject) => {
-      this.worker.addEventListener("message", ({ data }) => (data.ready ? resolve(undefined) : this.settle(data)));
-      this.worker.addEventListener("error", (event) => reject(new Error(event.message || "the worker did not load")));
+      this.worker.addEventListener("message", ({ data }) =>
+        data.ready ? resolve(undefined) : this.settle(data),
+      );
+      this.worker.addEventListener("error", (event) =>
+        reject(new Error(event.message || "the worker did not load")),
+      );
     });
   }
 

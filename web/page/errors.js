@@ -1,4 +1,7 @@
-/** Errors a user can act on, worded as the Python package words them: a cause that names the file, and a remedy. */
+/**
+ * Errors a user can act on, worded as the Python package words them: a cause that names the file, and a
+ * remedy.
+ */
 
 export class MaclipError extends Error {
   /**

@@ -1,6 +1,7 @@
 /**
- * The worker: everything that takes time, so that the page never freezes. Requests `{id, task, ...}` come in,
- * `{id, result}`, `{id, error}` or `{id, progress}` go out. Requests run beside each other; the engine takes turns.
+ * The worker: everything that takes time, so that the page never freezes. Requests `{id, task, ...}` come
+ * in, `{id, result}`, `{id, error}` or `{id, progress}` go out. Requests run beside each other; the engine
+ * takes turns.
  *
  * @typedef {import("./method/head.js").Quality} Quality
  * @typedef {object} Scored of a picture; `perView` in view order, the global view last
@@ -54,7 +55,12 @@ const TASKS = {
     const { name, threads, note } = opened.engine;
     const { prompts, weights, architecture } = manifest;
     return {
-      name: folder.name, pairs: prompts, weights, architecture, geometry: opened.geometry, precision: encoder.precision,
+      name: folder.name,
+      pairs: prompts,
+      weights,
+      architecture,
+      geometry: opened.geometry,
+      precision: encoder.precision,
       engine: { name, threads, note },
     };
   },
@@ -82,7 +88,10 @@ const TASKS = {
     const frame = await distort(original.frame, severities);
     const canvas = new OffscreenCanvas(frame.width, frame.height);
     canvas.getContext("2d")?.putImageData(toImageData(frame), 0, 0);
-    return { picture: await canvas.convertToBlob({ type: "image/png" }), orientation: original.orientation };
+    return {
+      picture: await canvas.convertToBlob({ type: "image/png" }),
+      orientation: original.orientation,
+    };
   },
 
   async startStream({ viewsPerFrame, budget }) {
@@ -128,7 +137,8 @@ function useScorer() {
 }
 
 self.addEventListener("message", async ({ data: { id, task, ...request } }) => {
-  const report = (/** @type {number} */ done, /** @type {number} */ total) => postMessage({ id, progress: { done, total } });
+  const report = (/** @type {number} */ done, /** @type {number} */ total) =>
+    postMessage({ id, progress: { done, total } });
   try {
     const result = await TASKS[task](request, report);
     const preview = /** @type {any} */ (result)?.preview;

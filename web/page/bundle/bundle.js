@@ -1,6 +1,6 @@
 /**
- * An opened bundle: checked before anything in it is trusted. Its files come from a folder that the user chose or
- * from the page's own server; either is only something that finds a file by its path.
+ * An opened bundle: checked before anything in it is trusted. Its files come from a folder that the user
+ * chose or from the page's own server; either is only something that finds a file by its path.
  *
  * @typedef {{name: string, find: (path: string) => Promise<Blob | undefined>}} Folder
  * @typedef {import("./manifest.js").BundleFile} BundleFile
@@ -44,7 +44,8 @@ export class Bundle {
   }
 
   /**
-   * A file's bytes, verified: by size before it is read, by checksum, and a graph must have no weights elsewhere.
+   * A file's bytes, verified: by size before it is read, by checksum, and a graph must have no weights
+   * elsewhere.
    * @param {BundleFile} file
    * @returns {Promise<Uint8Array<ArrayBuffer>>}
    */
@@ -98,10 +99,16 @@ export async function openBundle(folder, schema) {
   const place = `${folder.name}/manifest.json`;
   const found = await folder.find("manifest.json");
   if (!found) {
-    throw new BundleError(`${folder.name}: has no manifest.json, so it is no bundle`, "make one: maclip export");
+    throw new BundleError(
+      `${folder.name}: has no manifest.json, so it is no bundle`,
+      "make one: maclip export",
+    );
   }
   if (found.size > LARGEST_MANIFEST) {
-    throw new BundleError(`${place}: ${found.size} bytes, more than the ${LARGEST_MANIFEST} it may have`, DAMAGED);
+    throw new BundleError(
+      `${place}: ${found.size} bytes, more than the ${LARGEST_MANIFEST} it may have`,
+      DAMAGED,
+    );
   }
   const data = await readBytes(found, place);
   return locate(place, () => {
@@ -143,7 +150,10 @@ async function readBytes(file, path) {
 /** @param {Uint8Array<ArrayBuffer>} data */
 async function hash(data) {
   if (!globalThis.crypto?.subtle) {
-    throw new BundleError("checksums cannot be verified on a page without HTTPS", "open it by https or on localhost");
+    throw new BundleError(
+      "checksums cannot be verified on a page without HTTPS",
+      "open it by https or on localhost",
+    );
   }
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", data));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,6 +1,6 @@
 /**
- * The prompt embeddings in `prompts.npz`, a zip archive of one `.npy` file, checked before anything of it is
- * unpacked: what it says must be what the manifest promises.
+ * The prompt embeddings in `prompts.npz`, a zip archive of one `.npy` file, checked before anything of it
+ * is unpacked: what it says must be what the manifest promises.
  */
 
 import { BundleError } from "../errors.js";
@@ -31,7 +31,8 @@ export async function readEmbeddings(data, shape) {
   }
   for (let start = 0; start < embeddings.length; start += shape[2]) {
     const length = Math.hypot(...embeddings.subarray(start, start + shape[2]));
-    if (!(Math.abs(length - 1) <= UNIT_TOLERANCE)) throw new BundleError("embeddings are not all of unit length");
+    if (!(Math.abs(length - 1) <= UNIT_TOLERANCE))
+      throw new BundleError("embeddings are not all of unit length");
   }
   return embeddings;
 }
@@ -93,7 +94,8 @@ function listEntries(data) {
  */
 async function unpack(data, entry) {
   const view = new DataView(data.buffer, data.byteOffset, data.length);
-  const start = entry.offset + 30 + view.getUint16(entry.offset + 26, true) + view.getUint16(entry.offset + 28, true);
+  const start =
+    entry.offset + 30 + view.getUint16(entry.offset + 26, true) + view.getUint16(entry.offset + 28, true);
   const packed = data.subarray(start, start + entry.packed);
   if (entry.method === STORED) return packed;
   if (entry.method !== DEFLATED) throw new Error(`compression method ${entry.method}`);

@@ -1,6 +1,7 @@
 /**
- * Graphs that keep weights in other files are refused: a checksum covers the graph alone. This walks the graph's
- * Protocol Buffers encoding: the messages of onnx.proto that lead to a tensor, everything else skipped.
+ * Graphs that keep weights in other files are refused: a checksum covers the graph alone. This walks the
+ * graph's Protocol Buffers encoding: the messages of onnx.proto that lead to a tensor, everything else
+ * skipped.
  */
 
 import { BundleError } from "../errors.js";

@@ -1,11 +1,13 @@
 /**
- * `manifest.json`, read as strictly as the Python package reads it, by the JSON schema that the package carries.
+ * `manifest.json`, read as strictly as the Python package reads it, by the JSON schema that the package
+ * carries.
  *
- * An unknown schema, a missing or unknown field, a value of another type or out of its range: each is an error of
- * one line, so a bundle is either understood whole or refused. JSON does not tell 224.0 from 224 here, and schema 1
- * (bundles of the first exports) is not read.
+ * An unknown schema, a missing or unknown field, a value of another type or out of its range: each is an
+ * error of one line, so a bundle is either understood whole or refused. JSON does not tell 224.0 from 224
+ * here, and schema 1 (bundles of the first exports) is not read.
  *
- * @typedef {{path: string, role: string, size: number, sha256: string, precision: string | null, plan: object | null,
+ * @typedef {{path: string, role: string, size: number, sha256: string, precision: string | null, plan:
+ *   object | null,
  *   outputs: Record<string, {shape: (number | string)[]}>}} BundleFile
  * @typedef {{name: string, good: string, bad: string, scored: boolean}} PromptPair
  * @typedef {object} Manifest
@@ -137,7 +139,10 @@ class Parser {
     const missing = schema.required.filter((/** @type {string} */ name) => !Object.hasOwn(value, name));
     if (unknown.length || missing.length) {
       const names = (unknown.length ? unknown : missing).sort().map(showName).join(", ");
-      throw new BundleError(`${where} has ${unknown.length ? "unknown" : "missing"} fields (${names})`, REMEDY);
+      throw new BundleError(
+        `${where} has ${unknown.length ? "unknown" : "missing"} fields (${names})`,
+        REMEDY,
+      );
     }
     const parsed = Object.entries(value).map(([name, item]) => [
       name,
@@ -154,7 +159,10 @@ class Parser {
   parseEntries(schema, value, where) {
     require(isObject(value), value, where);
     return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [key, this.parse(schema, item, `${where}.${showName(key)}`)]),
+      Object.entries(value).map(([key, item]) => [
+        key,
+        this.parse(schema, item, `${where}.${showName(key)}`),
+      ]),
     );
   }
 
@@ -180,7 +188,8 @@ class Parser {
  */
 function parsePlain(schema, value, where) {
   if (schema.type === "integer") require(Number.isInteger(value), value, where);
-  else if (schema.type === "number") require(typeof value === "number" && Math.abs(value) < 1e300, value, where);
+  else if (schema.type === "number")
+    require(typeof value === "number" && Math.abs(value) < 1e300, value, where);
   else if (schema.type === "null") require(value === null, value, where);
   else require(typeof value === schema.type, value, where);
   /** @type {[string, number | undefined, (bound: number) => boolean][]} */

@@ -12,7 +12,9 @@ export function repr(value) {
   if (typeof value === "string") return quote(value);
   if (Array.isArray(value)) return `[${value.map(repr).join(", ")}]`;
   if (typeof value === "object") {
-    return `{${Object.entries(value).map(([key, item]) => `${quote(key)}: ${repr(item)}`).join(", ")}}`;
+    return `{${Object.entries(value)
+      .map(([key, item]) => `${quote(key)}: ${repr(item)}`)
+      .join(", ")}}`;
   }
   return String(value);
 }
@@ -51,7 +53,9 @@ function quote(text) {
     if (isPrintable(letter)) return letter;
     const code = /** @type {number} */ (letter.codePointAt(0));
     if (code < 0x100) return `\\x${code.toString(16).padStart(2, "0")}`;
-    return code < 0x10000 ? `\\u${code.toString(16).padStart(4, "0")}` : `\\U${code.toString(16).padStart(8, "0")}`;
+    return code < 0x10000
+      ? `\\u${code.toString(16).padStart(4, "0")}`
+      : `\\U${code.toString(16).padStart(8, "0")}`;
   });
   return mark + shown.join("") + mark;
 }

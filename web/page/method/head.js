@@ -2,10 +2,13 @@
  * The head of MA-CLIP: from image features to quality (sections 3 to 6 of the method), as
  * `maclip_runtime.method` has it in NumPy. The features are an encoder's float32; sums are float64.
  *
- * @typedef {{alpha: number, similarity: {base: number}, magnitude: {base: number, boxcox_lambda: number}}} Head
- * @typedef {{prompts: Float32Array, scored: boolean[], features: number, logitScale: number, head: Head}} Method
+ * @typedef {{alpha: number, similarity: {base: number}, magnitude: {base: number, boxcox_lambda:
+ *   number}}} Head
+ * @typedef {{prompts: Float32Array, scored: boolean[], features: number, logitScale: number, head: Head}}
+ *   Method
  *   prompts `[K, 2, D]`, unit length, (good, bad) per pair
- * @typedef {{score: number, similarity: number, magnitude: number, weight: number, attributes: number[]}} Quality
+ * @typedef {{score: number, similarity: number, magnitude: number, weight: number, attributes: number[]}}
+ *   Quality
  *   of a view, or as means over views; `weight` is the similarity cue's
  */
 
@@ -53,7 +56,13 @@ function scoreView(features, method) {
   const similarity = counted.reduce((sum, value) => sum + value, 0) / counted.length;
   const magnitude = measureMagnitude(features, method.head.magnitude.boxcox_lambda);
   const weight = weighSimilarity(similarity - magnitude, method.head);
-  return { score: weight * similarity + (1 - weight) * magnitude, similarity, magnitude, weight, attributes };
+  return {
+    score: weight * similarity + (1 - weight) * magnitude,
+    similarity,
+    magnitude,
+    weight,
+    attributes,
+  };
 }
 
 /**

@@ -1,6 +1,7 @@
 /**
- * Quality maps: where in a frame a quantity is high or low, from its values per window; the windows that saw a
- * place are blended by a separable Hann kernel as wide as a window. See `maclip_runtime.method.quality_map`.
+ * Quality maps: where in a frame a quantity is high or low, from its values per window; the windows that
+ * saw a place are blended by a separable Hann kernel as wide as a window. See
+ * `maclip_runtime.method.quality_map`.
  *
  * @typedef {object} QualityMap
  * @property {Float32Array} values `[rows, columns]`
@@ -22,7 +23,8 @@ import { countWindows, findDivisor } from "./geometry.js";
  */
 export function blendWindows(values, geometry, height, width) {
   const [rows, columns] = countWindows(geometry, height, width);
-  if (values.length !== rows * columns) throw new RangeError(`${rows} x ${columns} windows need as many values`);
+  if (values.length !== rows * columns)
+    throw new RangeError(`${rows} x ${columns} windows need as many values`);
   const cell = findDivisor(geometry.size, geometry.stride);
   const down = weighWindows(rows, geometry, cell);
   const across = weighWindows(columns, geometry, cell);
@@ -34,7 +36,10 @@ export function blendWindows(values, geometry, height, width) {
       rowWeights.reduce((sum, weight, row) => sum + weight * (values[row * columns + column] - lowest), 0),
     );
     across.forEach((weights, x) => {
-      blended[y * across.length + x] = weights.reduce((sum, weight, column) => sum + weight * line[column], lowest);
+      blended[y * across.length + x] = weights.reduce(
+        (sum, weight, column) => sum + weight * line[column],
+        lowest,
+      );
     });
   });
   return {

@@ -1,4 +1,7 @@
-/** Views: what the encoder sees of a frame, cut and brought to CLIP's scale (sections 1 and 2 of the method). */
+/**
+ * Views: what the encoder sees of a frame, cut and brought to CLIP's scale (sections 1 and 2 of the
+ * method).
+ */
 
 import { countWindows } from "./geometry.js";
 
@@ -76,7 +79,8 @@ function resizeToView(frame, size, scale, into) {
   const columns = findTaps(frame.width, size);
   for (let channel = 0; channel < 3; channel++) {
     const table = scale[channel];
-    const at = (/** @type {number} */ y, /** @type {number} */ x) => table[frame.data[4 * (y * frame.width + x) + channel]];
+    const at = (/** @type {number} */ y, /** @type {number} */ x) =>
+      table[frame.data[4 * (y * frame.width + x) + channel]];
     for (let y = 0; y < size; y++) {
       const down = rows.weight[y];
       for (let x = 0; x < size; x++) {
@@ -92,7 +96,8 @@ function resizeToView(frame, size, scale, into) {
 }
 
 /**
- * Lower index, upper index and upper weight of each of `target` samples, computed in float32 as PyTorch does.
+ * Lower index, upper index and upper weight of each of `target` samples, computed in float32 as PyTorch
+ * does.
  * @param {number} source
  * @param {number} target
  */

@@ -1,6 +1,6 @@
 /**
- * Pictures to frames, by the browser's decoders: colour profiles are not applied, transparency lies on white, and the
- * pixels stay as they are stored, whatever EXIF says, as `maclip score` takes them.
+ * Pictures to frames, by the browser's decoders: colour profiles are not applied, transparency lies on
+ * white, and the pixels stay as they are stored, whatever EXIF says, as `maclip score` takes them.
  */
 
 import { PictureError } from "../errors.js";
@@ -18,7 +18,8 @@ const SIGNATURES = [/^\xff\xd8\xff/, /^\x89PNG/, /^RIFF....WEBP/s, /^BM/, /^GIF8
 /**
  * @param {Blob} picture
  * @param {string} name for messages
- * @returns {Promise<{frame: Frame, orientation: number}>} with EXIF's orientation, for showing; raises PictureError
+ * @returns {Promise<{frame: Frame, orientation: number}>} with EXIF's orientation, for showing; raises
+ *   PictureError
  */
 export async function decodePicture(picture, name) {
   if (!picture.size) throw new PictureError(`${name}: empty file`);

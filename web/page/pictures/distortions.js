@@ -1,6 +1,6 @@
 /**
- * What makes a picture worse, with the ranges of `maclip_export.quality.distortions`: a severity of 0 changes
- * nothing, 1 is plainly bad. They come in the order of a camera: optics, light, sensor, encoder.
+ * What makes a picture worse, with the ranges of `maclip_export.quality.distortions`: a severity of 0
+ * changes nothing, 1 is plainly bad. They come in the order of a camera: optics, light, sensor, encoder.
  *
  * @typedef {{blur: number, darken: number, noise: number, compress: number}} Severities each in 0..1
  * @typedef {import("../method/geometry.js").Frame} Frame
@@ -47,9 +47,15 @@ function mapPixels({ data, width, height }, change) {
  */
 function blurFrame({ data, width, height }, sigma) {
   const reach = Math.ceil(3 * sigma);
-  const kernel = Float32Array.from({ length: 2 * reach + 1 }, (_, tap) => Math.exp(-((tap - reach) ** 2) / (2 * sigma ** 2)));
+  const kernel = Float32Array.from({ length: 2 * reach + 1 }, (_, tap) =>
+    Math.exp(-((tap - reach) ** 2) / (2 * sigma ** 2)),
+  );
   const sum = kernel.reduce((total, weight) => total + weight, 0);
-  const pass = (/** @type {ArrayLike<number>} */ from, /** @type {number} */ step, /** @type {number} */ length) => {
+  const pass = (
+    /** @type {ArrayLike<number>} */ from,
+    /** @type {number} */ step,
+    /** @type {number} */ length,
+  ) => {
     const to = new Float32Array(from.length);
     for (let place = 0; place < from.length; place++) {
       const here = Math.floor(place / step) % length;

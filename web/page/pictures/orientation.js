@@ -1,6 +1,7 @@
 /**
- * EXIF's orientation of JPEGs. Browsers turn pictures as it says and cannot be told not to; the method takes pixels as
- * they are stored. So the tag is set to "upright" before decoding, and what it said is used for showing alone.
+ * EXIF's orientation of JPEGs. Browsers turn pictures as it says and cannot be told not to; the method
+ * takes pixels as they are stored. So the tag is set to "upright" before decoding, and what it said is used
+ * for showing alone.
  */
 
 const HEAD = 1 << 17; // bytes, beyond which no EXIF begins that a decoder heeds
@@ -22,7 +23,10 @@ export async function takeOrientation(picture) {
   const view = new DataView(head);
   const said = view.getUint16(offset, little);
   view.setUint16(offset, UPRIGHT, little);
-  return { stored: new Blob([head, picture.slice(HEAD)]), orientation: said >= 1 && said <= 8 ? said : UPRIGHT };
+  return {
+    stored: new Blob([head, picture.slice(HEAD)]),
+    orientation: said >= 1 && said <= 8 ? said : UPRIGHT,
+  };
 }
 
 /**

@@ -16,6 +16,7 @@ export function prepareFrame(frame, preset, viewSize) {
   if (preset !== "native") frame = resizeBicubic(frame, Number(preset), Number(preset));
   const shortest = Math.min(frame.width, frame.height);
   if (shortest >= viewSize) return { frame, enlarged: false };
-  const enlarge = (/** @type {number} */ side) => Math.max(viewSize, Math.round((side * viewSize) / shortest));
+  const enlarge = (/** @type {number} */ side) =>
+    Math.max(viewSize, Math.round((side * viewSize) / shortest));
   return { frame: resizeBicubic(frame, enlarge(frame.width), enlarge(frame.height)), enlarged: true };
 }

@@ -1,7 +1,8 @@
 /**
- * Pillow's bicubic resize, with which presets are made and small pictures enlarged: columns first, then rows,
- * each rounded to 8 bits; Keys' cubic (a = -0.5), stretched by the scale where the picture becomes smaller. Weights
- * have 22 bits, as Pillow's for 8-bit pictures have: without that, one pixel in 5,000 comes out another.
+ * Pillow's bicubic resize, with which presets are made and small pictures enlarged: columns first, then
+ * rows, each rounded to 8 bits; Keys' cubic (a = -0.5), stretched by the scale where the picture becomes
+ * smaller. Weights have 22 bits, as Pillow's for 8-bit pictures have: without that, one pixel in 5,000
+ * comes out another.
  */
 
 const WEIGHT_UNIT = 2 ** -22;
@@ -53,7 +54,9 @@ function weighTaps(source, target) {
     const centre = (place + 0.5) * scale;
     const first = Math.max(0, Math.floor(centre - 2 * stretch + 0.5));
     const last = Math.min(source, Math.floor(centre + 2 * stretch + 0.5));
-    const weights = Array.from({ length: last - first }, (_, tap) => weighCubic((first + tap + 0.5 - centre) / stretch));
+    const weights = Array.from({ length: last - first }, (_, tap) =>
+      weighCubic((first + tap + 0.5 - centre) / stretch),
+    );
     const sum = weights.reduce((total, weight) => total + weight, 0);
     return { first, weights: weights.map((weight) => roundWeight(weight / sum)) };
   });

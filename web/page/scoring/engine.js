@@ -1,10 +1,12 @@
 /**
- * What runs the encoder: ONNX Runtime on WebGPU where there is one, else on the CPU as WebAssembly with SIMD, on
- * several threads where the page is cross-origin isolated. Both builds of the library come from this page's own server.
+ * What runs the encoder: ONNX Runtime on WebGPU where there is one, else on the CPU as WebAssembly with
+ * SIMD, on several threads where the page is cross-origin isolated. Both builds of the library come from
+ * this page's own server.
  *
  * @typedef {"auto" | "webgpu" | "wasm"} EngineChoice
  * @typedef {{name: "webgpu" | "wasm", threads: number, batch: number, note: string,
- *   encode: (pixels: Float32Array, views: number) => Promise<Float32Array>, close: () => Promise<void>}} Engine
+ * encode: (pixels: Float32Array, views: number) => Promise<Float32Array>, close: () => Promise<void>}}
+ *   Engine
  */
 
 import { MaclipError } from "../errors.js";
@@ -20,8 +22,8 @@ const MOST_THREADS = 4; // more bring little for single views
 export class EngineError extends MaclipError {}
 
 /**
- * Open an image encoder. "auto" falls back to WASM where WebGPU does not open, and says so in `note`; an engine that
- * was asked for by name opens or is an error.
+ * Open an image encoder. "auto" falls back to WASM where WebGPU does not open, and says so in `note`; an
+ * engine that was asked for by name opens or is an error.
  * @param {Uint8Array} graph
  * @param {EngineChoice} choice
  * @param {number} size S, the side of a view
@@ -35,7 +37,12 @@ export async function openEngine(graph, choice, size) {
       return await openSession(graph, "webgpu", size, "");
     } catch (error) {
       if (choice === "webgpu") throw error;
-      return openSession(graph, "wasm", size, `WebGPU did not open (${/** @type {Error} */ (error).message})`);
+      return openSession(
+        graph,
+        "wasm",
+        size,
+        `WebGPU did not open (${/** @type {Error} */ (error).message})`,
+      );
     }
   }
   if (choice === "webgpu") throw new EngineError(fault, "choose automatic or WebAssembly");
@@ -65,13 +72,18 @@ async function openSession(graph, name, size, note) {
   const build = BUILDS[name];
   /** @type {typeof import("onnxruntime-web")} */
   const ort = await import(new URL(build.module, LIBRARY).href);
-  const threads = globalThis.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
+  const threads = globalThis.crossOriginIsolated
+    ? Math.min(MOST_THREADS, navigator.hardwareConcurrency)
+    : 1;
   ort.env.wasm.wasmPaths = { wasm: new URL(build.binary, LIBRARY).href };
   ort.env.wasm.numThreads = threads;
   ort.env.logLevel = "error";
   let session;
   try {
-    session = await ort.InferenceSession.create(graph, { executionProviders: [name], logSeverityLevel: ERRORS });
+    session = await ort.InferenceSession.create(graph, {
+      executionProviders: [name],
+      logSeverityLevel: ERRORS,
+    });
   } catch (error) {
     const reason = String(/** @type {Error} */ (error).message ?? error).split("\n")[0];
     throw new EngineError(`the engine does not open this graph (${reason})`, "export the bundle again");

@@ -42,7 +42,8 @@ export class Scorer {
    * @returns {Promise<Quality[]>}
    */
   async score(frame, views, report = () => {}) {
-    const wanted = views ?? Array.from({ length: countViews(this.geometry, frame.height, frame.width) }, (_, i) => i);
+    const wanted =
+      views ?? Array.from({ length: countViews(this.geometry, frame.height, frame.width) }, (_, i) => i);
     /** @type {Quality[]} */
     const scored = [];
     for (let start = 0; start < wanted.length; start += this.engine.batch) {

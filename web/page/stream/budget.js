@@ -1,6 +1,7 @@
 /**
  * How many views to encode a frame so that a stream keeps up: N from measured times, by the rule of
- * `maclip_runtime.stream.budget`. Frames are timed in rounds of ten, and a round counts by its second longest.
+ * `maclip_runtime.stream.budget`. Frames are timed in rounds of ten, and a round counts by its second
+ * longest.
  */
 
 const ROUND = 10; // frames

@@ -1,6 +1,6 @@
 /**
- * How far the views of a frame have moved, measured on thumbnails of 14 x 14 cells; a cell has two numbers, its
- * brightness and its fine detail. See `maclip_runtime.stream.change`.
+ * How far the views of a frame have moved, measured on thumbnails of 14 x 14 cells; a cell has two numbers,
+ * its brightness and its fine detail. See `maclip_runtime.stream.change`.
  *
  * @typedef {{values: Float32Array, rows: number, columns: number}} Cells `[2, rows, columns]`
  */
@@ -43,8 +43,8 @@ export function measureCells({ data, width, height }) {
 }
 
 /**
- * The views' thumbnails `[V][2, n, n]`, n = 14 with the published windows: a window those cells that it covers, the
- * global view a choice from the whole frame.
+ * The views' thumbnails `[V][2, n, n]`, n = 14 with the published windows: a window those cells that it
+ * covers, the global view a choice from the whole frame.
  * @param {Cells} cells
  * @param {import("../method/geometry.js").Geometry} geometry
  * @param {[number, number]} grid
@@ -58,7 +58,8 @@ export function cutThumbnails(cells, geometry, grid) {
     let place = 0;
     for (const offset of [0, cells.rows]) {
       for (const row of rows) {
-        for (const column of columns) thumbnail[place++] = cells.values[(offset + row) * cells.columns + column];
+        for (const column of columns)
+          thumbnail[place++] = cells.values[(offset + row) * cells.columns + column];
       }
     }
     return thumbnail;
@@ -66,7 +67,10 @@ export function cutThumbnails(cells, geometry, grid) {
   const windows = Array.from({ length: grid[0] * grid[1] }, (_, index) => {
     const top = Math.floor((Math.floor(index / grid[1]) * geometry.stride) / CELL);
     const left = Math.floor(((index % grid[1]) * geometry.stride) / CELL);
-    return pick(steps.map((step) => top + step), steps.map((step) => left + step));
+    return pick(
+      steps.map((step) => top + step),
+      steps.map((step) => left + step),
+    );
   });
   return [...windows, pick(spread(cells.rows, side), spread(cells.columns, side))];
 }
@@ -84,7 +88,8 @@ function spread(length, count) {
 }
 
 /**
- * How far each view has moved, `[V]`: about 0.02 is sensor noise, 0.1 a defocus that shows, 1 another picture.
+ * How far each view has moved, `[V]`: about 0.02 is sensor noise, 0.1 a defocus that shows, 1 another
+ * picture.
  * @param {Float32Array[]} before
  * @param {Float32Array[]} after
  * @returns {Float32Array}
@@ -114,4 +119,3 @@ export function measureDetail(thumbnails) {
     return thumbnail.subarray(half).reduce((sum, value) => sum + Math.log1p(value), 0) / half;
   });
 }
-

@@ -44,7 +44,16 @@ export class Stream {
     this.budget.record((performance.now() - start) / 1000, turns.views);
     const { height, width } = prepared;
     const { fresh } = turns;
-    return { ...averageViews(views), frame: this.frame++, views, refreshed: chosen.length, fresh, scene, height, width };
+    return {
+      ...averageViews(views),
+      frame: this.frame++,
+      views,
+      refreshed: chosen.length,
+      fresh,
+      scene,
+      height,
+      width,
+    };
   }
 
   /**

@@ -1,6 +1,6 @@
 /**
- * Turns of views: which views of a frame to encode, and what the others are taken to be, decision for decision as
- * `maclip_runtime.stream.turns` has it; docs/streams.md tells the rules.
+ * Turns of views: which views of a frame to encode, and what the others are taken to be, decision for
+ * decision as `maclip_runtime.stream.turns` has it; docs/streams.md tells the rules.
  */
 
 import { countWindows, findDivisor } from "../method/geometry.js";
@@ -57,8 +57,9 @@ export class Turns {
   }
 
   /**
-   * The `count` views of the next frame to encode, ascending, and whether a scene begins with it. Every frame of the
-   * stream passes through here in its order; `settle` follows it, or does not where the views could not be encoded.
+   * The `count` views of the next frame to encode, ascending, and whether a scene begins with it. Every
+   * frame of the stream passes through here in its order; `settle` follows it, or does not where the views
+   * could not be encoded.
    * @param {import("./change.js").Cells} cells
    * @param {number} count
    * @returns {{chosen: number[], scene: boolean}}
@@ -97,7 +98,9 @@ export class Turns {
     });
     this.frame++;
     const slope = this.detailByValue.map((sum) => sum / (this.detailSquared + RIDGE));
-    return this.fillStale(this.values.map((row, view) => row.map((value, c) => value + moved[view] * slope[c])));
+    return this.fillStale(
+      this.values.map((row, view) => row.map((value, c) => value + moved[view] * slope[c])),
+    );
   }
 
   /**
@@ -110,7 +113,10 @@ export class Turns {
     if (step.every((change) => change === 0)) return false; // the same frame once more says nothing about noise
     this.floor = this.floor.map((floor, view) => Math.min(floor * FLOOR_RISE, step[view]));
     const beyond = step.map((change, view) => change - this.floor[view]);
-    const sudden = Array.from(beyond, (change, view) => change > Math.max(SUDDEN, SUDDEN_RATIO * this.motion[view]));
+    const sudden = Array.from(
+      beyond,
+      (change, view) => change > Math.max(SUDDEN, SUDDEN_RATIO * this.motion[view]),
+    );
     if (sudden.filter(Boolean).length / this.views > SCENE) {
       this.stale.fill(true);
       return true;
@@ -121,24 +127,31 @@ export class Turns {
   }
 
   /**
-   * All views, the most urgent first: those that waited for four rounds, then stale ones, then by age and change.
+   * All views, the most urgent first: those that waited for four rounds, then stale ones, then by age and
+   * change.
    * @param {Float32Array[]} now
    * @param {number} count
    */
   rankViews(now, count) {
-    const moved = measureChange(this.then, now).map((change, view) => Math.max(change - this.floor[view], 0));
+    const moved = measureChange(this.then, now).map((change, view) =>
+      Math.max(change - this.floor[view], 0),
+    );
     // What moves all views alike, a defocus, is no reason to prefer those with the most detail.
     const usual = findMedian(moved);
     const keys = Array.from(moved, (change, view) => {
       const age = this.frame - this.refreshed[view];
       const part = Math.min(Math.max(change - usual, 0) / FULL_CHANGE, 1);
       const urgency = this.stale[view] ? Infinity : age * (1 + CHANGE_WEIGHT * part);
-      return { view, waited: age > (PATIENCE * this.views) / count ? age : 0, urgency, order: this.order[view] };
+      return {
+        view,
+        waited: age > (PATIENCE * this.views) / count ? age : 0,
+        urgency,
+        order: this.order[view],
+      };
     });
     keys.sort(
       (a, b) =>
-        b.waited - a.waited ||
-        (a.urgency === b.urgency ? a.order - b.order : b.urgency - a.urgency),
+        b.waited - a.waited || (a.urgency === b.urgency ? a.order - b.order : b.urgency - a.urgency),
     );
     return keys.map((key) => key.view);
   }
@@ -170,13 +183,16 @@ export class Turns {
       if (!this.stale[view]) return row;
       const weights = this.nearness[view].map((weight, other) => (this.stale[other] ? 0 : weight));
       const total = weights.reduce((sum, weight) => sum + weight, 0);
-      return row.map((_, c) => weights.reduce((sum, weight, other) => sum + (weight / total) * values[other][c], 0));
+      return row.map((_, c) =>
+        weights.reduce((sum, weight, other) => sum + (weight / total) * values[other][c], 0),
+      );
     });
   }
 }
 
 /**
- * Each view's place in an order that soon covers the frame: the global view, then steps of the golden section.
+ * Each view's place in an order that soon covers the frame: the global view, then steps of the golden
+ * section.
  * @param {number} views
  */
 function orderViews(views) {
@@ -184,7 +200,8 @@ function orderViews(views) {
   let step = Math.max(1, roundToEven((windows * (Math.sqrt(5) - 1)) / 2));
   while (findDivisor(step, windows) !== 1) step++;
   const place = new Int32Array(views);
-  for (let turn = 0; turn < windows; turn++) place[(Math.floor(windows / 2) + step * turn) % windows] = 1 + turn;
+  for (let turn = 0; turn < windows; turn++)
+    place[(Math.floor(windows / 2) + step * turn) % windows] = 1 + turn;
   return place;
 }
 

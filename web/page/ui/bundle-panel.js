@@ -31,7 +31,9 @@ export class BundlePanel {
     const status = find("bundle-status", HTMLElement);
     const failure = find("bundle-error", HTMLElement);
     failure.textContent = "";
-    status.textContent = files ? "Verifying the bundle\u2026" : "Loading the encoder (6 MB) and the engine (14 MB)\u2026";
+    status.textContent = files
+      ? "Verifying the bundle\u2026"
+      : "Loading the encoder (6 MB) and the engine (14 MB)\u2026";
     document.body.classList.add("loading");
     try {
       const opened = await this.session.client.ask("open", { files, engine: this.engine.value });
@@ -43,7 +45,9 @@ export class BundlePanel {
       announce(`${opened.name} is open`);
     } catch (error) {
       const { opened } = this.session;
-      status.textContent = opened ? `${describeEncoder(opened)} \u00b7 ${describeEngine(opened)}` : "No bundle is open";
+      status.textContent = opened
+        ? `${describeEncoder(opened)} \u00b7 ${describeEngine(opened)}`
+        : "No bundle is open";
       failure.textContent = /** @type {Error} */ (error).message;
     } finally {
       document.body.classList.remove("loading");
@@ -63,9 +67,13 @@ export class BundlePanel {
       windows: `${size} \u00d7 ${size} at stride ${stride}, and the whole`,
       engine: describeEngine(opened),
       ...(opened.engine.note && { "why not WebGPU": opened.engine.note }),
-      "prompt pairs": opened.pairs.map(({ name, good, bad }) => `${name}: \u201c${good}\u201d / \u201c${bad}\u201d`).join("; "),
+      "prompt pairs": opened.pairs
+        .map(({ name, good, bad }) => `${name}: \u201c${good}\u201d / \u201c${bad}\u201d`)
+        .join("; "),
     };
-    const rows = Object.entries(facts).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)));
+    const rows = Object.entries(facts).map(([name, value]) =>
+      make("div", {}, make("dt", {}, name), make("dd", {}, value)),
+    );
     find("bundle-facts", HTMLElement).replaceChildren(...rows);
   }
 }

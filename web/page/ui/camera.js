@@ -41,7 +41,10 @@ export class CameraPanel {
     this.fail("");
     try {
       if (!navigator.mediaDevices) throw new DOMException("", "SecurityError");
-      this.media = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" }, audio: false });
+      this.media = await navigator.mediaDevices.getUserMedia({
+        video: { facingMode: "environment" },
+        audio: false,
+      });
     } catch (error) {
       this.fail(explain(/** @type {DOMException} */ (error)));
       return;
@@ -97,7 +100,8 @@ export class CameraPanel {
   show(reading) {
     this.history = [...this.history.slice(1 - HISTORY), reading];
     this.times = [...this.times.slice(-20), performance.now()];
-    const rate = (1000 * (this.times.length - 1)) / (this.times[this.times.length - 1] - this.times[0] || Infinity);
+    const rate =
+      (1000 * (this.times.length - 1)) / (this.times[this.times.length - 1] - this.times[0] || Infinity);
     find("camera-score", HTMLElement).textContent = format(reading.score);
     find("camera-fresh", HTMLElement).textContent = `${Math.round(100 * reading.fresh)} %`;
     find("camera-views", HTMLElement).textContent = `${reading.refreshed} of ${reading.views.length}`;
@@ -117,7 +121,10 @@ export class CameraPanel {
     const scored = { perView: reading.views, frameHeight: reading.height, frameWidth: reading.width };
     const map = this.session.makeMap(scored, "score");
     const span = spanValues(map.values);
-    const height = Math.max(1, Math.round((MAP_WIDTH * reading.height * map.bottom) / (reading.width * map.right)));
+    const height = Math.max(
+      1,
+      Math.round((MAP_WIDTH * reading.height * map.bottom) / (reading.width * map.right)),
+    );
     this.overlay.width = MAP_WIDTH;
     this.overlay.height = height;
     this.overlay.getContext("2d")?.putImageData(colourMap(map, MAP_WIDTH, height, span), 0, 0);
@@ -160,9 +167,11 @@ function nextFrame(video) {
 
 /** @param {DOMException} error */
 function explain({ name, message }) {
-  if (name === "NotAllowedError") return "The camera was refused; allow it for this page in the browser's settings.";
+  if (name === "NotAllowedError")
+    return "The camera was refused; allow it for this page in the browser's settings.";
   if (name === "NotFoundError") return "No camera was found; connect one and start again.";
-  if (name === "NotReadableError") return "The camera is in use by another program; close that and start again.";
+  if (name === "NotReadableError")
+    return "The camera is in use by another program; close that and start again.";
   if (name === "SecurityError") return "Cameras need a page by HTTPS or on localhost; open this one so.";
   return `The camera cannot be opened (${message || name}).`;
 }

@@ -1,6 +1,6 @@
 /**
- * The colour scale of maps, as `maclip_runtime.report.colours` makes it: a path through OKLab (Ottosson, 2020) from
- * dark violet to light yellow whose lightness only rises, in equal steps.
+ * The colour scale of maps, as `maclip_runtime.report.colours` makes it: a path through OKLab (Ottosson,
+ * 2020) from dark violet to light yellow whose lightness only rises, in equal steps.
  */
 
 const LIGHTNESS = [0.27, 0.95];
@@ -14,7 +14,7 @@ const LMS_OF_LAB = [
 const RGB_OF_LMS = [
   [4.0767416621, -3.3077115913, 0.2309699292],
   [-1.2684380046, 2.6097574011, -0.3413193965],
-  [-0.0041960863, -0.7034186147, 1.7076147010],
+  [-0.0041960863, -0.7034186147, 1.707614701],
 ];
 const STEPS = 256;
 const LEAST_SPAN = 0.1; // smaller differences would look as large as real ones
@@ -24,7 +24,10 @@ export const SCALE = makeScale();
 
 /** The scale as a CSS gradient. */
 export function describeGradient() {
-  const stops = Array.from({ length: 9 }, (_, stop) => `rgb(${SCALE[Math.round((stop * (STEPS - 1)) / 8)].join(" ")})`);
+  const stops = Array.from(
+    { length: 9 },
+    (_, stop) => `rgb(${SCALE[Math.round((stop * (STEPS - 1)) / 8)].join(" ")})`,
+  );
   return `linear-gradient(90deg, ${stops.join(", ")})`;
 }
 
@@ -62,7 +65,9 @@ function makeScale() {
   const path = Array.from({ length: 4096 }, (_, place) => traverse(place / 4095));
   const length = [0];
   for (let place = 1; place < path.length; place++) {
-    length.push(length[place - 1] + Math.hypot(...path[place].map((value, axis) => value - path[place - 1][axis])));
+    length.push(
+      length[place - 1] + Math.hypot(...path[place].map((value, axis) => value - path[place - 1][axis])),
+    );
   }
   let place = 0;
   return Array.from({ length: STEPS }, (_, step) => {
@@ -80,7 +85,11 @@ function makeScale() {
 function traverse(part) {
   const hue = ((HUE[0] + (HUE[1] - HUE[0]) * part) * Math.PI) / 180;
   const chroma = CHROMA[0] * (1 - part) ** 2 + 2 * CHROMA[1] * part * (1 - part) + CHROMA[2] * part ** 2;
-  return [LIGHTNESS[0] + (LIGHTNESS[1] - LIGHTNESS[0]) * part, chroma * Math.cos(hue), chroma * Math.sin(hue)];
+  return [
+    LIGHTNESS[0] + (LIGHTNESS[1] - LIGHTNESS[0]) * part,
+    chroma * Math.cos(hue),
+    chroma * Math.sin(hue),
+  ];
 }
 
 /**
@@ -90,7 +99,10 @@ function traverse(part) {
 function encode(lab) {
   const multiply = (/** @type {number[][]} */ matrix, /** @type {number[]} */ vector) =>
     matrix.map((row) => row.reduce((sum, factor, axis) => sum + factor * vector[axis], 0));
-  const linear = multiply(RGB_OF_LMS, multiply(LMS_OF_LAB, lab).map((value) => value ** 3));
+  const linear = multiply(
+    RGB_OF_LMS,
+    multiply(LMS_OF_LAB, lab).map((value) => value ** 3),
+  );
   return linear.map((value) => {
     const light = Math.min(Math.max(value, 0), 1);
     return Math.round(255 * (light <= 0.0031308 ? 12.92 * light : 1.055 * light ** (1 / 2.4) - 0.055));

@@ -45,8 +45,8 @@ function drawUpright(canvas, stored, orientation) {
 }
 
 /**
- * The map in colour over the picture, with the picture's fine detail on top so that one sees where one is; what no
- * window saw shows the picture itself, faint and gray.
+ * The map in colour over the picture, with the picture's fine detail on top so that one sees where one is;
+ * what no window saw shows the picture itself, faint and gray.
  * @param {HTMLCanvasElement} canvas
  * @param {Shown} shown
  * @param {QualityMap} map
@@ -96,7 +96,8 @@ export function colourMap({ values, rows, columns }, width, height, [low, high])
     const [top, bottom, down] = findTaps(y, image.height, rows);
     for (const [left, right, along] of across) {
       const above = values[top * columns + left] * (1 - along) + values[top * columns + right] * along;
-      const below = values[bottom * columns + left] * (1 - along) + values[bottom * columns + right] * along;
+      const below =
+        values[bottom * columns + left] * (1 - along) + values[bottom * columns + right] * along;
       const part = (above * (1 - down) + below * down - low) / (high - low);
       const colour = SCALE[Math.round(255 * Math.min(Math.max(part, 0), 1))];
       image.data[to++] = colour[0];
@@ -132,7 +133,10 @@ function readPaper(canvas) {
 /** @param {ImageBitmap} picture */
 function blur(picture) {
   const { width, height } = picture;
-  const small = new OffscreenCanvas(Math.max(2, Math.round(width / BLUR)), Math.max(2, Math.round(height / BLUR)));
+  const small = new OffscreenCanvas(
+    Math.max(2, Math.round(width / BLUR)),
+    Math.max(2, Math.round(height / BLUR)),
+  );
   const large = new OffscreenCanvas(width, height);
   const [shrink, grow] = [small.getContext("2d"), large.getContext("2d", { willReadFrequently: true })];
   if (!shrink || !grow) return new ImageData(width, height);

@@ -85,12 +85,16 @@ export class Gallery {
     const { file, item } = card;
     const progress = make("progress", { max: "1", value: "0", "aria-label": `Scoring ${file.name}` });
     item.querySelector(".result")?.replaceChildren(progress);
-    const report = (/** @type {number} */ done, /** @type {number} */ total) => (progress.value = done / total);
+    const report = (/** @type {number} */ done, /** @type {number} */ total) =>
+      (progress.value = done / total);
     try {
       const request = { picture: file, name: file.name, preset: this.session.preset };
       const scored = /** @type {Scored} */ (await this.session.client.ask("score", request, { report }));
       card.drawn = "";
-      card.scored = { ...scored, orientation: scored.orientation === 1 ? card.orientation : scored.orientation };
+      card.scored = {
+        ...scored,
+        orientation: scored.orientation === 1 ? card.orientation : scored.orientation,
+      };
       item.classList.remove("failed");
       this.fill(card);
     } catch (error) {
@@ -110,9 +114,18 @@ export class Gallery {
   makeCard(file, orientation) {
     const canvas = make("canvas", { role: "img", "aria-label": file.name });
     const name = make("h3", {}, make("bdi", {}, file.name));
-    const waiting = make("p", { class: "meta" }, this.session.opened ? "waiting" : "waiting for the encoder");
+    const waiting = make(
+      "p",
+      { class: "meta" },
+      this.session.opened ? "waiting" : "waiting for the encoder",
+    );
     const result = make("div", { class: "result" }, waiting);
-    const item = make("li", {}, make("div", { class: "frame" }, canvas), make("div", { class: "what" }, name, result));
+    const item = make(
+      "li",
+      {},
+      make("div", { class: "frame" }, canvas),
+      make("div", { class: "what" }, name, result),
+    );
     return { file, item, canvas, scored: null, mapped: false, drawn: "", orientation };
   }
 
@@ -122,7 +135,11 @@ export class Gallery {
     const { means } = scored;
     const attributes = make("dl", { class: "attributes" });
     showAttributes(attributes, this.session.pairs, means.attributes);
-    const facts = [`${scored.width} \u00d7 ${scored.height}`, `${scored.perView.length} views`, formatTime(scored.milliseconds)];
+    const facts = [
+      `${scored.width} \u00d7 ${scored.height}`,
+      `${scored.perView.length} views`,
+      formatTime(scored.milliseconds),
+    ];
     if (scored.enlarged) facts.push("enlarged first, outside the published method");
     const map = makeButton("Map", () => this.toggle(card), {
       "aria-pressed": String(card.mapped),
@@ -132,13 +149,15 @@ export class Gallery {
       "aria-label": `Make it worse: ${card.file.name}`,
     });
     const cues = `similarity ${format(means.similarity)} \u00b7 magnitude ${format(means.magnitude)}`;
-    card.item.querySelector(".result")?.replaceChildren(
-      make("p", { class: "score" }, format(means.score)),
-      make("p", { class: "meta" }, cues),
-      attributes,
-      make("p", { class: "meta" }, facts.join(" \u00b7 ")),
-      make("div", { class: "buttons" }, map, worse, this.makeRemove(card)),
-    );
+    card.item
+      .querySelector(".result")
+      ?.replaceChildren(
+        make("p", { class: "score" }, format(means.score)),
+        make("p", { class: "meta" }, cues),
+        attributes,
+        make("p", { class: "meta" }, facts.join(" \u00b7 ")),
+        make("div", { class: "buttons" }, map, worse, this.makeRemove(card)),
+      );
     announce(`${card.file.name}: score ${format(means.score)}`);
   }
 
@@ -165,10 +184,16 @@ export class Gallery {
     find("gallery", HTMLElement).classList.toggle("filled", this.cards.length > 0);
     const { pairs } = this.session;
     const quantity = this.sorting.value;
-    const [shown, sign] = [quantity === "file name" ? "score" : quantity || "score", Number(this.order.value)];
-    const value = (/** @type {Card} */ { scored }) => (scored ? pickQuantity(scored.means, shown, pairs) : Infinity * sign);
+    const [shown, sign] = [
+      quantity === "file name" ? "score" : quantity || "score",
+      Number(this.order.value),
+    ];
+    const value = (/** @type {Card} */ { scored }) =>
+      scored ? pickQuantity(scored.means, shown, pairs) : Infinity * sign;
     const byValue = (/** @type {Card} */ a, /** @type {Card} */ b) =>
-      quantity === "file name" ? sign * a.file.name.localeCompare(b.file.name) : sign * (value(a) - value(b)) || 0;
+      quantity === "file name"
+        ? sign * a.file.name.localeCompare(b.file.name)
+        : sign * (value(a) - value(b)) || 0;
     this.cards.sort(byValue);
     this.place(this.cards.map((card) => card.item));
     this.draw(shown);
@@ -180,7 +205,9 @@ export class Gallery {
    */
   draw(quantity) {
     const maps = new Map(
-      this.cards.flatMap(({ item, scored }) => (scored ? [[item, this.session.makeMap(scored, quantity)]] : [])),
+      this.cards.flatMap(({ item, scored }) =>
+        scored ? [[item, this.session.makeMap(scored, quantity)]] : [],
+      ),
     );
     const ends = [...maps.values()].flatMap(({ values }) => findRange(values));
     const span = ends.length ? spanValues(ends) : /** @type {[number, number]} */ ([0, 1]);
@@ -196,7 +223,10 @@ export class Gallery {
       card.drawn = wanted;
       card.item.querySelector("[aria-pressed]")?.setAttribute("aria-pressed", String(on));
       const value = format(pickQuantity(scored.means, quantity, this.session.pairs));
-      canvas.setAttribute("aria-label", `${on ? "Quality map of " : ""}${card.file.name}, ${quantity} ${value}`);
+      canvas.setAttribute(
+        "aria-label",
+        `${on ? "Quality map of " : ""}${card.file.name}, ${quantity} ${value}`,
+      );
     }
     find("gallery-legend", HTMLElement).hidden = !anyMap;
     find("gallery-shown", HTMLElement).textContent = `map of ${quantity}`;
@@ -209,9 +239,12 @@ export class Gallery {
    * @param {HTMLElement[]} items
    */
   place(items) {
-    [...this.list.children].filter((child) => !items.includes(/** @type {HTMLElement} */ (child))).forEach((child) => child.remove());
+    [...this.list.children]
+      .filter((child) => !items.includes(/** @type {HTMLElement} */ (child)))
+      .forEach((child) => child.remove());
     items.forEach((item, place) => {
-      if (this.list.children[place] !== item) this.list.insertBefore(item, this.list.children[place] ?? null);
+      if (this.list.children[place] !== item)
+        this.list.insertBefore(item, this.list.children[place] ?? null);
     });
   }
 }

@@ -17,7 +17,8 @@ export function connectIntake({ takePictures, takeBundle }) {
   const folder = find("choose-bundle", HTMLInputElement);
   folder.addEventListener("change", () => {
     const files = [...(folder.files ?? [])];
-    if (files.length) takeBundle(files.map((file) => ({ path: file.webkitRelativePath || file.name, file })));
+    if (files.length)
+      takeBundle(files.map((file) => ({ path: file.webkitRelativePath || file.name, file })));
     folder.value = "";
   });
   document.addEventListener("paste", (event) => {
@@ -34,15 +35,18 @@ export function connectIntake({ takePictures, takeBundle }) {
 export async function readClipboard() {
   const items = await navigator.clipboard.read();
   const pictures = items.flatMap((item) =>
-    item.types.filter((type) => type.startsWith("image/")).map(async (type) => {
-      return new File([await item.getType(type)], `pasted.${type.slice(6)}`, { type });
-    }),
+    item.types
+      .filter((type) => type.startsWith("image/"))
+      .map(async (type) => {
+        return new File([await item.getType(type)], `pasted.${type.slice(6)}`, { type });
+      }),
   );
   return Promise.all(pictures);
 }
 
 /**
- * Files may be dropped anywhere on the page; a folder with a manifest is a bundle, another one holds pictures.
+ * Files may be dropped anywhere on the page; a folder with a manifest is a bundle, another one holds
+ * pictures.
  * @param {Takers["takePictures"]} takePictures
  * @param {Takers["takeBundle"]} takeBundle
  */
@@ -64,7 +68,9 @@ function connectDrop(takePictures, takeBundle) {
     const dropped = [...(event.dataTransfer?.items ?? [])].map((item) => item.webkitGetAsEntry());
     const files = [...(event.dataTransfer?.files ?? [])];
     const folders = dropped.filter((entry) => entry?.isDirectory);
-    const inFolders = (await Promise.all(folders.map((entry) => listEntries(/** @type {FileSystemEntry} */ (entry))))).flat();
+    const inFolders = (
+      await Promise.all(folders.map((entry) => listEntries(/** @type {FileSystemEntry} */ (entry))))
+    ).flat();
     if (inFolders.some(({ path }) => path.split("/")[1] === "manifest.json")) takeBundle(inFolders);
     else {
       const loose = files.filter((_, place) => !dropped[place]?.isDirectory);
@@ -81,7 +87,9 @@ function connectDrop(takePictures, takeBundle) {
  */
 async function listEntries(entry) {
   if (entry.isFile) {
-    const file = await new Promise((resolve, reject) => /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject));
+    const file = await new Promise((resolve, reject) =>
+      /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject),
+    );
     return [{ path: entry.fullPath.slice(1), file }];
   }
   const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();

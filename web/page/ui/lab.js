@@ -38,7 +38,8 @@ export class Lab {
     }
     find("lab-reset", HTMLButtonElement).addEventListener("click", () => this.reset());
     this.quantity.addEventListener("change", () => this.draw());
-    for (const id of ["show-picture", "show-map"]) find(id, HTMLInputElement).addEventListener("change", () => this.draw());
+    for (const id of ["show-picture", "show-map"])
+      find(id, HTMLInputElement).addEventListener("change", () => this.draw());
     find("lab-scale", HTMLElement).style.backgroundImage = describeGradient();
     this.describeSliders();
     session.whenChanged(() => this.restart());
@@ -99,7 +100,9 @@ export class Lab {
       if (picture !== this.picture) return;
       this.original = original;
       find("lab-name", HTMLElement).textContent = name;
-      const shown = held.scaled ? `, scaled to ${held.width} \u00d7 ${held.height} so that it can follow` : "";
+      const shown = held.scaled
+        ? `, scaled to ${held.width} \u00d7 ${held.height} so that it can follow`
+        : "";
       find("lab-note", HTMLElement).textContent = `${original.perView.length} views${shown}`;
       this.fail("");
       await this.follow();
@@ -138,7 +141,9 @@ export class Lab {
         this.wanted = false;
         /** @type {Scored | null} */
         const held = this.original;
-        const scored = this.untouched ? held : await this.session.client.ask("distort", { severities: this.severities });
+        const scored = this.untouched
+          ? held
+          : await this.session.client.ask("distort", { severities: this.severities });
         if (held === this.original) this.show(scored);
       }
       this.announceScore();
@@ -163,7 +168,12 @@ export class Lab {
     find("lab-similarity", HTMLElement).textContent = format(means.similarity);
     find("lab-magnitude", HTMLElement).textContent = format(means.magnitude);
     find("lab-time", HTMLElement).textContent = `${Math.round(scored.milliseconds)} ms`;
-    showAttributes(find("lab-attributes", HTMLElement), this.session.pairs, means.attributes, before.attributes);
+    showAttributes(
+      find("lab-attributes", HTMLElement),
+      this.session.pairs,
+      means.attributes,
+      before.attributes,
+    );
     find("lab", HTMLElement).classList.add("ready");
     this.draw();
   }

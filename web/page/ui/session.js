@@ -1,10 +1,12 @@
 /**
- * What the parts of the page share: the worker, the bundle that is open, and who wants to know when it changes.
+ * What the parts of the page share: the worker, the bundle that is open, and who wants to know when it
+ * changes.
  *
  * @typedef {import("../method/head.js").Quality} Quality
  * @typedef {import("../worker.js").Scored} Scored
  * @typedef {{name: string, pairs: import("../bundle/manifest.js").PromptPair[],
- *   weights: {name: string, source: string, demo: boolean}, architecture: {image: string, features: number},
+ * weights: {name: string, source: string, demo: boolean}, architecture: {image: string, features:
+ *   number},
  *   geometry: import("../method/geometry.js").Geometry, precision: string,
  *   engine: {name: string, threads: number, note: string}}} Opened
  */
