@@ -52,8 +52,8 @@ def assemble(folder: Path) -> None:
 
 def emit_modules(folder: Path) -> None:
     """Check the modules' types, and write them without comments, a quarter of their bytes."""
-    compiler = [WEB / "node_modules/.bin/tsc", "--project", WEB]
-    options = ["--noEmit", "false", "--removeComments", "--outDir", folder.resolve()]
+    compiler = [str(WEB / "node_modules/.bin/tsc"), "--project", str(WEB)]
+    options = ["--noEmit", "false", "--removeComments", "--outDir", str(folder.resolve())]
     subprocess.run([*compiler, *options], check=True)
 
 
