@@ -11,7 +11,7 @@ BUNDLES := .test-bundles
 MINUTES ?= 60
 HEADERS := .onnxruntime-headers
 
-.PHONY: help demo web test test-gstreamer lint format bench-accuracy demo-figures soak clean fuzz test-aarch64
+.PHONY: help demo test test-gstreamer lint format bench-accuracy demo-figures soak clean fuzz test-aarch64
 
 help:
 	@echo "make demo     install the runtime alone and score the sample photographs, degraded and not"
@@ -77,9 +77,11 @@ test-gstreamer:
 		echo "skipped: the tests of GStreamer pipelines need python3-gst-1.0 (tests/system_packages.sh)"; \
 	fi
 
+# Static: any server serves what it leaves in build/web.
+.PHONY: web
 web:
 	$(PYTHON) web/assemble.py build/web
-	@echo "python web/serve.py build/web   serves it on this machine; any static server does"
+	@echo "python web/serve.py build/web   serves it on this machine"
 
 fuzz: $(DEV)/.installed
 	$(DEV)/bin/python tests/fuzz/run.py $(MINUTES)
