@@ -119,7 +119,8 @@ def _introduce(options: Mapping[str, Any], limit: int | None) -> Crew:
     found = ray.get(look.remote(_adapt(options, gpus)))
     if isinstance(found, Fault):
         raise EngineError(found.cause, found.remedy)
-    return Crew(*found, workers, gpus)
+    settings, attributes = found
+    return Crew(settings, attributes, workers, gpus)
 
 
 def _describe(options: Mapping[str, Any]) -> tuple[dict[str, str], list[str]] | Fault:
@@ -168,12 +169,16 @@ def _score(units: Sequence[Unit], options: Mapping[str, Any], limit: int | None)
         compute=pool,
         num_cpus=1,
         num_gpus=int(gpus),
-        max_restarts=-1,
-        max_task_retries=0,
+        ray_remote_args_fn=_keep_from_retrying,
     )
     for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
         for message in block.column("message").to_pylist():
             yield pickle.loads(message)
+
+
+def _keep_from_retrying() -> dict[str, int]:
+    """What Ray Data leaves to the caller only in this form."""
+    return {"max_task_retries": 0}
 
 
 class _Worker:

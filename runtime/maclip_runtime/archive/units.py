@@ -6,7 +6,6 @@ import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Literal
@@ -25,7 +24,7 @@ from maclip_runtime.sources.paths import SUFFIXES
 from maclip_runtime.sources.pictures import MAX_FILE_BYTES, Picture
 
 UNIT_PICTURES = (
-    32  # of single files: what a worker's death costs, and what a task's overhead is spread over
+    32  # single files: what a worker's death costs, and a task's overhead is spread over
 )
 _READ_AHEAD = 2  # pictures from a bucket that wait, read, for the one that is decoded
 _ROWS = 8  # of a Parquet file, read at a time
@@ -54,11 +53,11 @@ class Reference:
 
 @dataclass(frozen=True)
 class Unit:
-    """References that one call scores: pictures, or one tar or row group. `number` is its place in the shard.
+    """References that one call scores: pictures, or one tar or row group.
 
-    skip: pictures of it that have their results, since a unit's results come in order. careful: one picture
-    at a time, for a unit that was begun before and did not end. condemned: the first that is left is given
-    up, because whatever scored it died of it.
+    number: its place in the shard. skip: pictures of it that have their results, since a unit's results come
+    in order. careful: one picture at a time, for a unit that was begun before and did not end. condemned:
+    the first that is left is given up, because whatever scored it died of it.
     """
 
     number: int
@@ -95,7 +94,7 @@ def is_picture(name: str) -> bool:
 
 
 def _read_pictures(references: tuple[Reference, ...]) -> Iterator[Named]:
-    """Local files are left to the scorer; what is in a bucket is read ahead, since it takes long to come."""
+    """Local files are left to the scorer; what is in a bucket is read ahead, since it takes long."""
     with ThreadPoolExecutor(_READ_AHEAD + 1, thread_name_prefix="maclip-read") as pool:
 
         def fetch(reference: Reference) -> Named:
@@ -108,7 +107,7 @@ def _read_pictures(references: tuple[Reference, ...]) -> Iterator[Named]:
             except PictureError as error:
                 return reference.file, error
 
-        for job in run_ahead(references, partial(pool.submit, fetch), _READ_AHEAD):
+        for job in run_ahead(references, lambda each: pool.submit(fetch, each), _READ_AHEAD):
             yield job.result()
 
 

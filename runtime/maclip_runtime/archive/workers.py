@@ -1,7 +1,7 @@
 """Workers as whoever fills an archive sees them, and those on Ray, watched from another process.
 
-Ray runs in a process of its own, so that one that hangs can be killed and one that dies takes nothing along:
-the rest of the shard goes to the next. Nothing of Ray is imported here.
+Ray runs in a process of its own, so that one that hangs can be killed and one that dies takes nothing
+along: the rest of the shard goes to the next. Nothing of Ray is imported here.
 """
 
 from __future__ import annotations
