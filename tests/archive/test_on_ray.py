@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archive.conftest import check_rows, fill_archive, plan_archive, read_archive
+from archives import check_rows, fill_archive, plan_archive, read_archive
+from buckets import serve_s3
 
+from maclip_runtime.archive.filling import fill
 from maclip_runtime.archive.plan import FOLDER
 from maclip_runtime.archive.workers import RayWorkers
-
-pytest.importorskip("ray", reason="needs maclip-edge[ray]")
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 NODE = {"num_cpus": 1, "object_store_memory": 80_000_000, "include_dashboard": False}
@@ -60,7 +60,7 @@ def find_actors(node: Any) -> list[int]:
 
 def test_an_actor_killed_loses_no_picture(cluster, workers, make_pictures, records, tmp_path):
     files = make_pictures(tmp_path / "in", 200)
-    plan = plan_archive(tmp_path / "in", tmp_path / "out", workers, shard=150)
+    plan = plan_archive(tmp_path / "in", tmp_path / "out", workers, shard=250)
     seen, killed = [], []
 
     def advance(path: str) -> None:
@@ -96,9 +96,30 @@ def test_an_actor_killed_and_a_node_removed_at_once_lose_no_picture(
     assert len(seen) == len(files)
 
 
-def test_the_driver_killed_and_resumed_loses_no_picture(
-    cluster, make_pictures, records, tmp_path
+def test_a_ray_that_hangs_is_ended_and_the_rest_given_to_another(
+    workers, make_pictures, records, tmp_path
 ):
+    files = make_pictures(tmp_path / "in", 100)
+    plan = plan_archive(tmp_path / "in", tmp_path / "out", workers)
+    crew, seen, said = workers.introduce(), [], []
+
+    def advance(path: str) -> None:
+        seen.append(path)
+        if len(seen) == 1:
+            os.kill(workers._process.pid, signal.SIGSTOP)
+            workers._stall = 1
+
+    def tell(message: str) -> None:
+        said.append(message)
+        workers._stall = 60
+
+    fill(plan, workers, crew, advance=advance, tell=tell)
+    assert len(said) == 1
+    assert said[0].startswith("nothing came from Ray for 1 seconds")
+    check_rows(read_archive(tmp_path / "out"), files, records)
+
+
+def test_the_driver_killed_and_resumed_loses_no_picture(cluster, make_pictures, records, tmp_path):
     files = make_pictures(tmp_path / "in", 200)
     output = tmp_path / "out"
     command = [
@@ -113,7 +134,7 @@ def test_the_driver_killed_and_resumed_loses_no_picture(
             assert time.monotonic() < deadline
             time.sleep(0.01)
         driver.kill()
-    finished = (output / "shard-00000.parquet").stat()
+    finished = (output / "shard-00000.parquet").stat().st_mtime_ns
     assert not (output / "shard-00002.parquet").exists()
 
     refused = subprocess.run(command, capture_output=True, text=True)
@@ -122,4 +143,31 @@ def test_the_driver_killed_and_resumed_loses_no_picture(
     assert done.returncode == 1, done.stderr
     assert "200 pictures in 3 files, 1 of them could not be scored" in done.stderr
     check_rows(read_archive(output), files, records)
-    assert (output / "shard-00000.parquet").stat() == finished
+    assert (output / "shard-00000.parquet").stat().st_mtime_ns == finished
+
+
+def test_a_bucket_is_scored_on_a_cluster(cluster, maclip, encoded, records, tmp_path):
+    with serve_s3() as put:
+        for index, data in enumerate(encoded):
+            put(f"on-ray/{index}.jpg", data)
+        done = maclip(
+            "archive", "s3://on-ray", "--output", tmp_path / "out", "--bundle", "demo",
+            "--address", cluster.address,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = {row["path"]: row["score"] for row in read_archive(tmp_path / "out")}
+    assert rows == {f"s3://on-ray/{n}.jpg": record["score"] for n, record in enumerate(records)}
+
+
+def test_a_signal_ends_it_with_what_was_scored_kept(cluster, make_pictures, tmp_path):
+    make_pictures(tmp_path / "in", 3)
+    command = [
+        sys.executable, "-m", "maclip_runtime", "archive", tmp_path / "in",
+        "--output", tmp_path / "out", "--bundle", "demo", "--address", cluster.address,
+    ]  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert "about 3 pictures" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        *_, kept, last = process.stderr.read().splitlines()
+    assert (process.returncode, last) == (143, "maclip: ended by SIGTERM")
+    assert kept.endswith("go on with --resume")

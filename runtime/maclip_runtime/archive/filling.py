@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, cast
@@ -38,16 +38,27 @@ class Summary:
 
 @contextmanager
 def hold_archive(directory: Path) -> Iterator[None]:
-    """Keep other processes from writing to an archive. Raises OutputError."""
+    """Keep other processes from writing to an archive, whose directory is made. Raises OutputError.
+
+    If nothing was written in it, the directory goes.
+    """
     folder = directory / FOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with lock_file(directory / f".{FOLDER}.lock", wait=False):
+        with ExitStack() as held:
+            held.enter_context(lock_file(folder / "lock", wait=False))
+            held.callback((folder / "lock").unlink, missing_ok=True)
             yield
     except BlockingIOError:
         raise OutputError(
             f"{directory}: another process is writing it", "wait for its end"
         ) from None
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise OutputError(f"{directory}: cannot be written ({error.strerror})") from None
+    finally:
+        for made in (folder, directory):
+            with suppress(OSError):  # it is not empty
+                made.rmdir()
 
 
 def fill(plan: Plan, workers: Workers, crew: Crew, *, advance: Note, tell: Note) -> None:
@@ -98,7 +109,8 @@ def _score_units(
         done[cast(int, record["unit"])] += 1
         failed += "error" in record
         advance(str(record["path"]))
-    ended: set[int] = set()
+    # A tar's end is known from whoever has read it.
+    ended = {u.number for u in units if u.pictures is not None and done[u.number] == u.pictures}
     deaths: Counter[tuple[int, int]] = Counter()  # by unit and by how many of it were done
     in_vain = 0
     while len(ended) < len(units):

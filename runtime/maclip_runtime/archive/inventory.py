@@ -9,10 +9,10 @@ from typing import Any
 
 from maclip_runtime.archive.storage import (
     Entry,
+    as_utf8,
     describe,
     find_kind,
     import_pyarrow,
-    is_remote,
     list_folder,
     open_file,
     resolve,
@@ -59,7 +59,7 @@ def _walk(entries: list[Entry], column: str | None) -> Iterator[Reference]:
                 within = list_folder(entry.location)
             except OSError as error:
                 reason = describe(error).replace("read", "listed")
-                yield Reference("picture", _escape(entry.location), error=reason)
+                yield Reference("picture", as_utf8(entry.location), error=reason)
             else:
                 yield from _walk(within, column)
         elif is_picture(entry.location) or _is_archive(entry.location):
@@ -96,14 +96,14 @@ def _refer(path: str) -> Reference:
     try:
         return Reference("picture", resolve(path))
     except UsageError as error:
-        return Reference("picture", _escape(path), error=str(error))
+        return Reference("picture", as_utf8(path), error=str(error))
 
 
 def _expand(file: str, column: str | None) -> Iterator[Reference]:
     """The references of a file: itself, where it is a picture."""
-    if file != _escape(file):
+    if file != as_utf8(file):
         error = "a name that is not UTF-8 cannot be written to Parquet; rename it"
-        yield Reference("picture", _escape(file), error=error)
+        yield Reference("picture", as_utf8(file), error=error)
     elif file.endswith(".tar"):
         yield Reference("tar", file, pictures=0)
     elif file.endswith(".parquet"):
@@ -180,8 +180,3 @@ def count_members(location: str) -> int:
 
 def _is_archive(name: str) -> bool:
     return name.endswith((".tar", ".parquet")) and not PurePosixPath(name).name.startswith(".")
-
-
-def _escape(name: str) -> str:
-    """A name as text that Parquet can hold."""
-    return name if is_remote(name) else name.encode("utf-8", "backslashreplace").decode()

@@ -10,6 +10,7 @@ import logging
 import os
 import pickle
 import signal
+import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing import connection as connections
@@ -26,6 +27,7 @@ _CONCURRENT = 4  # units at a time on a GPU: it would wait for one thread that d
 _LEAST_STORE = (
     80_000_000  # bytes of Ray's own memory for objects; only references and results go there
 )
+_CONNECTING = 10.0  # seconds
 _PASSED_ON = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")  # to workers, of the driver's environment
 
 
@@ -90,14 +92,33 @@ def _connect(address: str | None, limit: int | None) -> None:
         settings |= {"include_dashboard": False, "object_store_memory": _LEAST_STORE}
         if limit is not None:
             settings["num_cpus"] = max(limit, 1)
+    else:
+        _check_address(address)
     try:
         # "local": never a cluster that happens to run on this machine.
         ray.init(address=address or "local", **settings)
     except (ConnectionError, ValueError) as error:
-        raise EngineError(
-            f"{address}: no Ray cluster answers there ({str(error).splitlines()[0]:.200})",
-            "give its head's address, such as 10.0.0.1:6379",
-        ) from None
+        raise _refuse_address(address, str(error).splitlines()[0][:200]) from None
+
+
+def _check_address(address: str) -> None:
+    """Raise EngineError where nothing listens: Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if address == "auto":
+        return
+    if not host or not port.isdigit() or "/" in host:
+        raise _refuse_address(address, "not HOST:PORT")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECTING).close()
+    except (OSError, OverflowError) as error:
+        raise _refuse_address(address, str(error)) from None
+
+
+def _refuse_address(address: str | None, reason: str) -> EngineError:
+    return EngineError(
+        f"{address}: no Ray cluster answers there ({reason})",
+        "give its head's address, such as 10.0.0.1:6379",
+    )
 
 
 def _count_workers(limit: int | None) -> tuple[int, bool]:

@@ -8,14 +8,13 @@ all that a run needs to go on with, whoever scores it, and no more than a shard 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from maclip_runtime.archive.inventory import count_members
-from maclip_runtime.archive.storage import import_pyarrow
+from maclip_runtime.archive.storage import import_pyarrow, is_remote
 from maclip_runtime.archive.units import Reference, Unit, group
 from maclip_runtime.errors import OutputError, Remedy, UsageError
 from maclip_runtime.files import open_whole, write_whole
@@ -65,22 +64,33 @@ def make_plan(
     """Cut references into shards and write them down; `write_manifest` is what makes it a plan.
 
     A tar is not opened to count its pictures, which would read all of it from a bucket: the first stands
-    for the others. UsageError if there are no pictures.
+    for the others. UsageError if there are no pictures, or the archive would lie among them.
     """
     folder = directory / FOLDER
+    if not is_remote(location) and directory.resolve().is_relative_to(Path(location).resolve()):
+        raise UsageError(f"{directory}: is in {location}, the input", "choose one outside of it")
+    drop_plan(directory)  # of a run that ended before its plan was one
+    shards = pictures = 0
     try:
-        shutil.rmtree(folder, ignore_errors=True)  # of a run that ended before it had a plan
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        for shard in _cut(_estimate_tars(references), shard_pictures):
+            pictures += sum(each.pictures for each in shard)
+            _write_references(_find_references(directory, shards), shard)
+            shards += 1
+        if not shards:
+            raise UsageError(f"{location}: holds no pictures")
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror})") from None
-    shards = pictures = 0
-    for references_of_shard in _cut(_estimate_tars(references), shard_pictures):
-        pictures += sum(each.pictures for each in references_of_shard)
-        _write_references(_find_references(directory, shards), references_of_shard)
-        shards += 1
-    if not shards:
-        raise UsageError(f"{location}: holds no pictures")
+    except BaseException:
+        drop_plan(directory)
+        raise
     return Plan(directory, location, shard_pictures, shards, pictures, {})
+
+
+def drop_plan(directory: Path) -> None:
+    """Remove a plan that has no manifest yet."""
+    for path in (directory / FOLDER).glob("*plan-*.parquet*"):
+        path.unlink()
 
 
 def write_manifest(plan: Plan) -> None:
@@ -134,8 +144,8 @@ def check_settings(plan: Plan, theirs: Mapping[str, object], mine: Mapping[str, 
     for name in [*theirs, *(name for name in mine if name not in theirs)]:
         if theirs.get(name) != mine.get(name):
             raise UsageError(
-                f"{plan.directory}: was begun with {name} {theirs.get(name)!s:.60}, and this is "
-                f"{mine.get(name)!s:.60}",
+                f"{plan.directory}: was begun with {name} {theirs.get(name)!s:.200}, and this is "
+                f"{mine.get(name)!s:.200}",
                 "go on with the same settings, or choose another directory",
             )
 

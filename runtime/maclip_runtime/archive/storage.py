@@ -111,6 +111,11 @@ def read_picture(location: str) -> bytes:
         raise PictureError(location, describe(error)) from None
 
 
+def as_utf8(name: str) -> str:
+    """A file's name as Parquet can hold it: bytes that are no UTF-8 are escaped."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def describe(error: Exception) -> str:
     """What a storage said, in one line."""
     if isinstance(error, FileNotFoundError):

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from maclip_runtime.archive.storage import (
+    as_utf8,
     describe,
     import_pyarrow,
     is_remote,
@@ -55,9 +56,9 @@ class Reference:
 class Unit:
     """References that one call scores: pictures, or one tar or row group.
 
-    number: its place in the shard. skip: pictures of it that have their results, since a unit's results come
-    in order. careful: one picture at a time, for a unit that was begun before and did not end. condemned:
-    the first that is left is given up, because whatever scored it died of it.
+    number: its place in the shard. skip: pictures of it that have their results, since results of a unit
+    come in order. careful: one picture at a time, for a unit that was begun before and did not end.
+    condemned: the first that is left is given up, because whatever scored it died of it.
     """
 
     number: int
@@ -65,6 +66,12 @@ class Unit:
     skip: int = 0
     careful: bool = False
     condemned: bool = False
+
+    @property
+    def pictures(self) -> int | None:
+        """How many pictures it has; None where that is not known before it is read."""
+        counts = [each.pictures for each in self.references if each.kind != "tar"]
+        return sum(counts) if counts else None
 
 
 def group(references: list[Reference]) -> list[Unit]:
@@ -124,7 +131,7 @@ def _read_tar(reference: Reference) -> Iterator[Named]:
             for member in tar:
                 if not member.isfile() or not is_picture(member.name):
                     continue
-                name = f"{reference.file}/{_as_utf8(member.name)}"
+                name = f"{reference.file}/{as_utf8(member.name)}"
                 if member.size > MAX_FILE_BYTES:
                     reason = f"a file of more than {MAX_FILE_BYTES // 1_000_000} MB"
                     yield name, PictureError(name, reason)
@@ -162,8 +169,3 @@ def _read_rows(reference: Reference) -> Iterator[Named]:
     except (OSError, pyarrow.ArrowException) as error:
         name = f"{reference.file}#{row}"
         yield name, PictureError(name, describe(error))
-
-
-def _as_utf8(name: str) -> str:
-    """A name that Parquet can hold: bytes that are no UTF-8 escaped."""
-    return name.encode("utf-8", "backslashreplace").decode()

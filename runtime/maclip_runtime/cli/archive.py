@@ -16,12 +16,13 @@ from maclip_runtime.archive.plan import (
     Plan,
     check_plan,
     check_settings,
+    drop_plan,
     make_plan,
     read_plan,
     write_manifest,
 )
 from maclip_runtime.archive.storage import import_pyarrow, resolve
-from maclip_runtime.archive.workers import RayWorkers
+from maclip_runtime.archive.workers import Crew, RayWorkers
 from maclip_runtime.bundle.bundle import DEMO_NAME, open_bundle
 from maclip_runtime.cli.console import show_progress, tell
 from maclip_runtime.cli.options import (
@@ -133,25 +134,34 @@ def archive(
 
 
 def _fill(plan: Plan, team: RayWorkers, *, begun: bool) -> None:
-    crew = team.introduce()
+    try:
+        crew = team.introduce()
+    except BaseException:
+        if not begun:
+            drop_plan(plan.directory)
+        raise
     if begun:
         check_settings(plan, plan.settings, crew.settings)
     else:
         plan = replace(plan, settings=crew.settings)
         write_manifest(plan)
-    unfinished = plan.list_unfinished()
-    kind = "GPU" if crew.gpus else "CPU"
-    tell(
-        f"about {plan.pictures} pictures in {plan.shards} shards, {plan.shards - len(unfinished)} of them "
-        f"finished; {crew.workers} {kind} workers"
-    )
-    left = plan.pictures - summarise(plan).pictures
     try:
-        with show_progress("scoring", max(left, 2)) as advance:
-            fill(plan, team, crew, advance=advance, tell=tell)
+        _fill_on(plan, team, crew)
     except (MaclipError, Interrupted):
         tell(f"what was scored is kept in {plan.directory}; go on with --resume")
         raise
+
+
+def _fill_on(plan: Plan, team: RayWorkers, crew: Crew) -> None:
+    finished = plan.shards - len(plan.list_unfinished())
+    left = plan.pictures - summarise(plan).pictures
+    kind = "GPU" if crew.gpus else "CPU"
+    tell(
+        f"about {plan.pictures} pictures in {plan.shards} shards, {finished} of them finished; "
+        f"{crew.workers} {kind} workers"
+    )
+    with show_progress("scoring", max(left, 2)) as advance:
+        fill(plan, team, crew, advance=advance, tell=tell)
 
 
 def _conclude(plan: Plan, summary: Summary) -> None:
