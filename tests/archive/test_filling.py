@@ -11,7 +11,8 @@ from archives import Here, check_rows, fill_archive, plan_archive, read_archive
 
 from maclip_runtime.archive import units
 from maclip_runtime.archive.filling import Summary, hold_archive, summarise
-from maclip_runtime.archive.plan import FOLDER, check_plan, check_settings, read_plan
+from maclip_runtime.archive.inventory import take_inventory
+from maclip_runtime.archive.plan import FOLDER, check_plan, check_settings, make_plan, read_plan
 from maclip_runtime.archive.scoring import Scored
 from maclip_runtime.archive.workers import WorkersLostError
 from maclip_runtime.errors import EngineError, OutputError, UsageError
@@ -187,6 +188,14 @@ def test_a_damaged_or_newer_plan_is_refused(change, tmp_path, make_pictures, sco
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(UsageError, match="manifest.json: "):
         read_plan(tmp_path / "out")
+
+
+def test_shards_without_their_plan_are_not_taken_for_this_archives(tmp_path, make_pictures):
+    make_pictures(tmp_path / "in", 2)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "shard-00000.parquet").touch()
+    with pytest.raises(UsageError, match="holds shards without their plan"):
+        make_plan(tmp_path / "out", "in", take_inventory(str(tmp_path / "in")), 10)
 
 
 def test_two_runs_do_not_write_one_archive(tmp_path):

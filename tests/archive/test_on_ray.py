@@ -171,3 +171,21 @@ def test_a_signal_ends_it_with_what_was_scored_kept(cluster, make_pictures, tmp_
         *_, kept, last = process.stderr.read().splitlines()
     assert (process.returncode, last) == (143, "maclip: ended by SIGTERM")
     assert kept.endswith("go on with --resume")
+
+
+def test_where_there_are_gpus_each_has_a_worker_that_takes_four_units_at_a_time(
+    cluster, maclip, make_pictures, records, tmp_path
+):
+    """Ray is told of a GPU that is not there; what is asked of it runs on the CPU."""
+    files = make_pictures(tmp_path / "in", 200)
+    node = cluster.add_node(num_cpus=1, num_gpus=1, object_store_memory=80_000_000)
+    try:
+        done = maclip(
+            "archive", tmp_path / "in", "--output", tmp_path / "out", "--bundle", "demo",
+            "--engine", "onnxruntime-cpu", "--threads", "1", "--address", cluster.address,
+        )  # fmt: skip
+    finally:
+        cluster.remove_node(node)
+    assert done.returncode == 1, done.stderr
+    assert "; 1 GPU workers" in done.stderr
+    check_rows(read_archive(tmp_path / "out"), files, records)

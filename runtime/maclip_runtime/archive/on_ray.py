@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import platform
 import signal
 import socket
 import threading
@@ -40,9 +41,10 @@ def drive(
     _write_to(log)
     try:
         _connect(address, limit)
-        pipe.send(_introduce(options, limit))
+        crew = _introduce(options, limit)
+        pipe.send(crew)
         while (units := pipe.recv()) is not None:
-            for message in _score(units, options, limit):
+            for message in _score(units, options, crew.settings, limit):
                 pipe.send(message)
             pipe.send(End())
     except (EOFError, BrokenPipeError):  # the parent has gone
@@ -157,7 +159,12 @@ def _adapt(options: Mapping[str, Any], gpus: bool) -> dict[str, Any]:
     return dict(options) if gpus else {**options, "threads": options.get("threads") or 1}
 
 
-def _score(units: Sequence[Unit], options: Mapping[str, Any], limit: int | None) -> Iterator[Any]:
+def _score(
+    units: Sequence[Unit],
+    options: Mapping[str, Any],
+    settings: Mapping[str, str],
+    limit: int | None,
+) -> Iterator[Any]:
     """Score units on a pool of actors.
 
     An actor that dies is started again where there is room, and its tasks are not: they would wait for it
@@ -184,7 +191,7 @@ def _score(units: Sequence[Unit], options: Mapping[str, Any], limit: int | None)
     items = [{"unit": pickle.dumps(unit)} for unit in units]
     dataset = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
         _Worker,
-        fn_constructor_args=(_adapt(options, gpus),),
+        fn_constructor_args=(_adapt(options, gpus), settings),
         batch_size=1,
         batch_format="pyarrow",
         compute=pool,
@@ -205,8 +212,14 @@ def _keep_from_retrying() -> dict[str, int]:
 class _Worker:
     """An actor: a scorer of units, and the seam between it and Ray."""
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    def __init__(self, options: Mapping[str, Any], settings: Mapping[str, str]) -> None:
         self._scorer = open_unit_scorer(options)
+        for name, mine in self._scorer.settings.items():
+            if settings[name] != mine:
+                raise EngineError(
+                    f"{platform.node()}: scores with {name} {mine:.60}, others with "
+                    f"{settings[name]:.60}"
+                )
 
     def __call__(self, batch: Any) -> Iterator[Any]:
         import pyarrow

@@ -69,6 +69,8 @@ def make_plan(
     folder = directory / FOLDER
     if not is_remote(location) and directory.resolve().is_relative_to(Path(location).resolve()):
         raise UsageError(f"{directory}: is in {location}, the input", "choose one outside of it")
+    if any(directory.glob("shard-*.parquet")):  # which would be taken for this archive's
+        raise UsageError(f"{directory}: holds shards without their plan", "choose another")
     drop_plan(directory)  # of a run that ended before its plan was one
     shards = pictures = 0
     try:
