@@ -81,17 +81,20 @@ def test_an_actor_killed_and_a_node_removed_at_once_lose_no_picture(
     files = make_pictures(tmp_path / "in", 300)
     plan = plan_archive(tmp_path / "in", tmp_path / "out", workers, shard=250)
     assert workers.introduce().workers == 3
-    seen = []
+    seen, killed = [], []
 
     def advance(path: str) -> None:
         seen.append(path)
         if len(seen) == 1:
-            stays, goes = cluster.list_all_nodes()[-2:]
-            for pid in find_actors(stays):
+            head, *others = cluster.list_all_nodes()
+            goes = min(others, key=lambda node: len(find_actors(node)))
+            killed.extend(pid for n in (head, *others) if n is not goes for pid in find_actors(n))
+            for pid in killed:
                 os.kill(pid, signal.SIGKILL)
             cluster.remove_node(goes, allow_graceful=False)
 
     fill_archive(plan, workers, advance)
+    assert killed
     check_rows(read_archive(tmp_path / "out"), files, records)
     assert len(seen) == len(files)
 
