@@ -1,12 +1,14 @@
 """How many pictures a second does `maclip archive` score, against `maclip score` on the same cores?
 
     python -m benchmarks.speed.archives PICTURES --bundle demo --copies 4 --rounds 5
+    python -m benchmarks.speed.archives --missing 20000
 
 Each round runs both commands on the same pictures, one after the other, the first of them in turn; ratios
 are taken within a round. The archive's seconds are told apart: until its workers are introduced (Ray
 starts, once a run, whatever the number of pictures), and from then to its end, its shard's file written.
 CPU seconds are of all processes that a command starts, by their environment, sampled while they run: they
-tell more than wall time does on a machine that others use, too.
+tell more than wall time does on a machine that others use, too. With --missing it is a list of pictures
+that are not there: what is left is what Ray, the plan and the writing cost.
 """
 
 from __future__ import annotations
@@ -33,6 +35,11 @@ from maclip_runtime.sources.paths import list_pictures
 
 _MARK = "MACLIP_BENCHMARK"
 _SAMPLING = 0.2  # seconds
+_ROLES = (
+    (b"_Worker", "workers"),
+    (b"spawn_main", "Ray's driver"),
+    (b"maclip_runtime", "maclip archive itself"),
+)
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -42,6 +49,7 @@ class CpuMeter:
 
     mark: str
     seconds: dict[int, float] = field(default_factory=dict)
+    roles: dict[int, str] = field(default_factory=dict)
 
     def sample(self) -> None:
         """Look at every process that is there now."""
@@ -53,9 +61,21 @@ class CpuMeter:
                 if not known and wanted not in (process / "environ").read_bytes().split(b"\0"):
                     continue
                 fields = (process / "stat").read_text().rpartition(")")[2].split()
+                title = (process / "cmdline").read_bytes()
             except OSError:  # it has just ended, or is another user's
                 continue
             self.seconds[pid] = (int(fields[11]) + int(fields[12])) / _TICKS
+            if title:  # it has none when it is about to end
+                self.roles[pid] = next(
+                    (role for part, role in _ROLES if part in title), "Ray's own"
+                )
+
+    def sum_by_role(self) -> dict[str, float]:
+        """CPU seconds by what processes are for."""
+        sums = dict.fromkeys((role for _, role in _ROLES), 0.0) | {"Ray's own": 0.0}
+        for pid, seconds in self.seconds.items():
+            sums[self.roles.get(pid, "Ray's own")] += seconds
+        return sums
 
 
 @dataclass(frozen=True)
@@ -65,10 +85,11 @@ class Run:
     start: float
     rest: float
     cpu: float
+    roles: dict[str, float]
 
 
-def run_command(arguments: Sequence[object]) -> Run:
-    """Run `maclip` with these arguments; it must succeed."""
+def run_command(arguments: Sequence[object], statuses: Sequence[int] = (0,)) -> Run:
+    """Run `maclip` with these arguments; it must end with one of these statuses."""
     meter, ended = CpuMeter(str(uuid.uuid4())), threading.Event()
 
     def watch() -> None:
@@ -93,21 +114,28 @@ def run_command(arguments: Sequence[object]) -> Run:
     end = time.perf_counter()
     ended.set()
     watcher.join()
-    if process.returncode != 0:
+    if process.returncode not in statuses:
         raise SystemExit(f"{arguments[0]}: {said[-1] if said else process.returncode}")
     first = first or begun
-    return Run(first - begun, end - first, sum(meter.seconds.values()))
+    cpu = sum(meter.seconds.values())
+    return Run(first - begun, end - first, cpu, meter.sum_by_role())
 
 
 def main(
-    pictures: Annotated[Path, typer.Argument(help="A folder of photographs.")],
-    bundle: Annotated[str, typer.Option(help="The bundle directory, or `demo`.")],
+    pictures: Annotated[Path | None, typer.Argument(help="A folder of photographs.")] = None,
+    bundle: Annotated[str, typer.Option(help="The bundle directory, or `demo`.")] = "demo",
+    missing: Annotated[
+        int | None, typer.Option(min=1, help="So many pictures that are not there.")
+    ] = None,
     copies: Annotated[int, typer.Option(min=1, help="How often each picture is scored.")] = 1,
     most: Annotated[int, typer.Option(min=1, help="Of the pictures, so many at most.")] = 10_000,
     precision: Annotated[str, typer.Option(help="Of the graph.")] = "fp32",
     rounds: Annotated[int, typer.Option(min=1, help="Runs of each.")] = 5,
 ) -> None:
     """Score the same pictures by both commands, in rounds."""
+    if missing is not None or pictures is None:
+        _measure_overhead(missing or 20_000, rounds)
+        return
     found = list_pictures(pictures.absolute(), recursive=True)[:most]
     number = copies * len(found)
     common = ["--bundle", bundle, "--precision", precision]
@@ -139,13 +167,33 @@ def main(
     print(format_table(["", "pictures/s", "CPU ms a picture"], rows))
     ratios = np.divide(rates["maclip archive"], rates["maclip score"])
     cpu_ratios = np.divide(cpu["maclip score"], cpu["maclip archive"])
-    print(
-        f"\narchive over score: {_spread(ratios)} by wall time, {_spread(cpu_ratios)} by CPU time"
-    )
+    print(_format_roles(archive, number))
+    print(f"archive over score: {_spread(ratios)} by wall time, {_spread(cpu_ratios)} by CPU time")
+
+
+def _measure_overhead(number: int, rounds: int) -> None:
+    runs = []
+    with tempfile.TemporaryDirectory() as folder:
+        listed = Path(folder, "list.txt")
+        listed.write_text("".join(f"/nowhere/photographs/{n:08}.jpg\n" for n in range(number)))
+        for round_ in track(range(rounds), "rounds"):
+            output = Path(folder, f"archive{round_}")
+            arguments = ["archive", listed, "--output", output, "--bundle", "demo"]
+            runs.append(run_command(arguments, (1,)))
+    print(f"{describe_host()}\n{number} pictures that are not there, {rounds} rounds\n")
+    print(f"pictures/s: {_spread([number / run.rest for run in runs])}")
+    print(_format_roles(runs, number))
+
+
+def _format_roles(runs: Sequence[Run], number: int) -> str:
+    rows = [
+        [role, _spread([1000 * run.roles[role] / number for run in runs])] for role in runs[0].roles
+    ]
+    return format_table(["process", "CPU ms a picture"], rows)
 
 
 def _spread(values: Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:
-    return f"{np.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+    return f"{np.median(values):.3g} ({min(values):.3g} to {max(values):.3g})"
 
 
 if __name__ == "__main__":
