@@ -26,7 +26,7 @@ def encoded() -> list[bytes]:
     found = []
     for index in range(DISTINCT):
         stream = io.BytesIO()
-        image = Image.fromarray(picture(rng, 360, 230 + index))
+        image = Image.fromarray(picture(rng, 240, 230 + index))
         image.save(stream, "JPEG" if index % 2 else "PNG")
         found.append(stream.getvalue())
     return found

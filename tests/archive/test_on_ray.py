@@ -59,8 +59,8 @@ def find_actors(node: Any) -> list[int]:
 
 
 def test_an_actor_killed_loses_no_picture(cluster, workers, make_pictures, records, tmp_path):
-    files = make_pictures(tmp_path / "in", 200)
-    plan = plan_archive(tmp_path / "in", tmp_path / "out", workers, shard=250)
+    files = make_pictures(tmp_path / "in", 150)
+    plan = plan_archive(tmp_path / "in", tmp_path / "out", workers, shard=150)
     seen, killed = [], []
 
     def advance(path: str) -> None:
@@ -78,8 +78,8 @@ def test_an_actor_killed_loses_no_picture(cluster, workers, make_pictures, recor
 def test_an_actor_killed_and_a_node_removed_at_once_lose_no_picture(
     cluster, workers, make_pictures, records, tmp_path
 ):
-    files = make_pictures(tmp_path / "in", 300)
-    plan = plan_archive(tmp_path / "in", tmp_path / "out", workers, shard=250)
+    files = make_pictures(tmp_path / "in", 250)
+    plan = plan_archive(tmp_path / "in", tmp_path / "out", workers, shard=200)
     assert workers.introduce().workers == 3
     seen, killed = [], []
 
@@ -180,7 +180,7 @@ def test_where_there_are_gpus_each_has_a_worker_that_takes_four_units_at_a_time(
     cluster, maclip, make_pictures, records, tmp_path
 ):
     """Ray is told of a GPU that is not there; what is asked of it runs on the CPU."""
-    files = make_pictures(tmp_path / "in", 200)
+    files = make_pictures(tmp_path / "in", 70)
     node = cluster.add_node(num_cpus=1, num_gpus=1, object_store_memory=80_000_000)
     try:
         done = maclip(
