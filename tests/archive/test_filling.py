@@ -23,6 +23,7 @@ from maclip_runtime.results.parquet import read_about
 def few(monkeypatch):
     """Units of four pictures, so that a few pictures are several."""
     monkeypatch.setattr(units, "UNIT_PICTURES", 4)
+    monkeypatch.setattr(units, "UNITS", 1)
 
 
 class Failing(Here):

@@ -146,9 +146,17 @@ def test_shards_hold_about_so_many_pictures_and_a_plan_reads_back(tmp_path):
     assert (plan.shards, plan.pictures) == (4, 190)
     read = [each for shard in range(4) for u in plan.read_units(shard) for each in u.references]
     assert read == references
-    sizes = [[len(u.references) for u in plan.read_units(shard)] for shard in range(4)]
-    assert sizes == [[UNIT_PICTURES, 8], [UNIT_PICTURES, 8], [20], [1]]
     assert read_plan(tmp_path) is None  # nothing may go on with it before its settings are known
+
+
+@pytest.mark.parametrize(("number", "sizes"), [(3, {1}), (640, {10}), (100_000, {UNIT_PICTURES})])
+def test_units_are_small_where_there_are_few_pictures(number, sizes):
+    """So that every worker has some; a unit ends where the pictures do."""
+    units = group([Reference("picture", "x.jpg")] * number)
+    assert {len(unit.references) for unit in units} == sizes
+    assert sum(unit.pictures for unit in units) == number
+    mixed = group([Reference("picture", "x.jpg")] * 2 + [Reference("tar", "y.tar", 10)])
+    assert [unit.pictures for unit in mixed] == [1, 1, None]
 
 
 def test_tars_are_planned_by_the_first_of_them(tmp_path):

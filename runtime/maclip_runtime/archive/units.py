@@ -24,9 +24,8 @@ from maclip_runtime.lookahead import run_ahead
 from maclip_runtime.sources.paths import SUFFIXES
 from maclip_runtime.sources.pictures import MAX_FILE_BYTES, Picture
 
-UNIT_PICTURES = (
-    32  # single files: what a worker's death costs, and a task's overhead is spread over
-)
+UNIT_PICTURES = 32  # at most: what a worker's death costs, and a task's overhead is spread over
+UNITS = 64  # in a shard at least, so that there are some for every worker
 _READ_AHEAD = 2  # pictures from a bucket that wait, read, for the one that is decoded
 _ROWS = 8  # of a Parquet file, read at a time
 
@@ -75,11 +74,15 @@ class Unit:
 
 
 def group(references: list[Reference]) -> list[Unit]:
-    """A shard's references as units, in order: neighbouring pictures together."""
+    """A shard's references as units, in order: neighbouring pictures together.
+
+    The same references give the same units: a journal counts by them.
+    """
+    most = min(UNIT_PICTURES, max(1, len(references) // UNITS))
     groups: list[list[Reference]] = []
     for reference in references:
         last = groups[-1] if groups else []
-        if last and reference.kind == last[0].kind == "picture" and len(last) < UNIT_PICTURES:
+        if last and reference.kind == last[0].kind == "picture" and len(last) < most:
             last.append(reference)
         else:
             groups.append([reference])
