@@ -38,7 +38,7 @@ def cluster() -> Iterator[Any]:
 @pytest.fixture
 def workers(cluster: Any, tmp_path: Path) -> Iterator[RayWorkers]:
     with RayWorkers(
-        OPTIONS, address=cluster.address, limit=None, stall=60, log=tmp_path / "ray.log"
+        OPTIONS, address=cluster.address, limit=None, stall=180, log=tmp_path / "ray.log"
     ) as found:
         yield found
 
@@ -114,7 +114,7 @@ def test_a_ray_that_hangs_is_ended_and_the_rest_given_to_another(
 
     def tell(message: str) -> None:
         said.append(message)
-        workers._stall = 60
+        workers._stall = 180
 
     fill(plan, workers, crew, advance=advance, tell=tell)
     assert len(said) == 1
