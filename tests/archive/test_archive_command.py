@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from archives import read_archive
 
+pytest.importorskip("ray", reason="needs maclip-edge[ray]")
 SAMPLES = Path(__file__).parents[2] / "samples"
 
 

@@ -6,14 +6,15 @@ import io
 import tarfile
 from collections.abc import Iterator
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from archives import Here, fill_archive, plan_archive, read_archive
 from buckets import serve_s3
 
 from maclip_runtime.archive.inventory import take_inventory
 from maclip_runtime.errors import UsageError
+
+pa = pytest.importorskip("pyarrow", reason="needs maclip-edge[ray]")
+pq = pytest.importorskip("pyarrow.parquet", reason="needs maclip-edge[ray]")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import pyarrow.parquet as pq
 import pytest
 from archives import Here, check_rows, fill_archive, plan_archive, read_archive
 
@@ -17,6 +16,8 @@ from maclip_runtime.archive.scoring import Scored
 from maclip_runtime.archive.workers import WorkersLostError
 from maclip_runtime.errors import EngineError, OutputError, UsageError
 from maclip_runtime.results.parquet import read_about
+
+pq = pytest.importorskip("pyarrow.parquet", reason="needs maclip-edge[ray]")
 
 
 @pytest.fixture(autouse=True)

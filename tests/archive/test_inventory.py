@@ -7,8 +7,6 @@ import os
 import tarfile
 from dataclasses import replace
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from archives import Here, fill_archive, plan_archive, read_archive
 
@@ -16,6 +14,9 @@ from maclip_runtime.archive.inventory import take_inventory
 from maclip_runtime.archive.plan import make_plan, read_plan
 from maclip_runtime.archive.units import UNIT_PICTURES, Reference, group, read_unit
 from maclip_runtime.errors import PictureError, UsageError
+
+pa = pytest.importorskip("pyarrow", reason="needs maclip-edge[ray]")
+pq = pytest.importorskip("pyarrow.parquet", reason="needs maclip-edge[ray]")
 
 
 def write_tar(path, members):

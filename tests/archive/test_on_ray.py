@@ -19,6 +19,8 @@ from maclip_runtime.archive.filling import fill
 from maclip_runtime.archive.plan import FOLDER
 from maclip_runtime.archive.workers import RayWorkers
 
+pytest.importorskip("ray", reason="needs maclip-edge[ray]")
+
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 NODE = {"num_cpus": 1, "object_store_memory": 80_000_000, "include_dashboard": False}
 OPTIONS = {"bundle": "demo", "engine": "onnxruntime-cpu"}
