@@ -250,6 +250,13 @@ def test_a_frame_shown_twice_teaches_nothing_about_the_noise(scene: Frame) -> No
     assert played.fresh[ROUND:] == [1.0] * (80 - ROUND)
 
 
+def test_the_first_change_of_a_film_without_noise_may_be_a_cut(scene: Frame) -> None:
+    """As in screen recordings and animations: until then nothing has moved at all."""
+    other = np.ascontiguousarray(255 - scene[::-1])
+    played = Played([scene] * 5 + [other] * 5 + [scene] * 5, COUNT, detail_of)
+    assert played.scenes == [0, 5, 10]
+
+
 def test_frames_that_could_not_be_encoded_leave_their_views_stale(scene: Frame) -> None:
     turns = Turns(ViewGeometry(), HEIGHT, WIDTH)
     frames = list(film(scene, 2))

@@ -43,6 +43,7 @@ Views = NDArray[np.intp]
 _SUDDEN = 0.15  # less than this from one frame to the next is never sudden
 _SUDDEN_RATIO = 3.0  # sudden is this many times the view's motion of late
 _MOTION_GAIN = 0.3  # of the newest frame in the motion of late
+_MOST_NOISE = 0.25  # noise of a standard deviation of 40 in 0..255 moves photographs by less
 _FLOOR_RISE = 1.02  # a frame: the estimate of the noise falls at once and rises slowly
 _SCENE = 0.5  # the part of the views that changes suddenly when a scene begins
 _FULL_CHANGE = 0.6  # a change from which on more does not matter
@@ -72,8 +73,8 @@ class Turns:
         self._stale = np.ones(self.views, bool)
         self._now: Floats | None = None  # this frame's thumbnails
         self._then = np.empty(0, np.float32)  # each view's thumbnail at its last refresh
-        # What noise alone moves a view from frame to frame: unknown until there are two frames.
-        self._floor = np.full(self.views, np.inf, np.float32)
+        # What noise alone moves a view from frame to frame, at most until there are two frames.
+        self._floor = np.full(self.views, _MOST_NOISE, np.float32)
         self._motion = np.zeros(self.views, np.float32)
         self._values = np.empty(0, np.float32)  # [V, C]: each view's at its last refresh
         self._detail_by_value = np.empty(0, np.float32)  # [C]: sums of the least squares

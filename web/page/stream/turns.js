@@ -12,6 +12,7 @@ import { cutThumbnails, measureChange, measureDetail } from "./change.js";
 const SUDDEN = 0.15;
 const SUDDEN_RATIO = 3;
 const MOTION_GAIN = 0.3;
+const MOST_NOISE = 0.25;
 const FLOOR_RISE = 1.02;
 const SCENE = 0.5;
 const FULL_CHANGE = 0.6;
@@ -41,8 +42,8 @@ export class Turns {
     this.now = null;
     /** @type {Float32Array[]} each view's thumbnail at its last refresh */
     this.then = [];
-    // What noise alone moves a view from frame to frame: unknown until there are two frames.
-    this.floor = new Float32Array(this.views).fill(Infinity);
+    // What noise alone moves a view from frame to frame, at most until there are two frames.
+    this.floor = new Float32Array(this.views).fill(MOST_NOISE);
     this.motion = new Float32Array(this.views);
     /** @type {Float32Array[]} `[V][C]`, each view's at its last refresh */
     this.values = [];
