@@ -87,6 +87,8 @@ class Engine(ABC):
                 f"a frame of {height} x {width} is smaller than a view of {size} x {size}"
             )
         count = self._geometry.count(height, width)
+        if views is not None and not len(views):
+            raise UsageError("no views are asked for", "name at least one, or none for all")
         if views is not None and not all(0 <= view < count for view in views):
             raise UsageError(
                 f"views {list(views)} are not all in 0 to {count - 1}",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from maclip_runtime.bundle.bundle import Bundle
 from maclip_runtime.bundle.manifest import BundleFile
-from maclip_runtime.engines.compatibility import check_compatibility
+from maclip_runtime.engines.compatibility import check_compatibility, rebuild
 from maclip_runtime.engines.driver import Driver, find_driver
 from maclip_runtime.engines.engine import Engine
 from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
@@ -142,9 +142,7 @@ def open_candidate(
     if file.plan is not None:
         from maclip_runtime.engines.tensorrt import TensorRtEngine
 
-        again = rebuild(bundle, file.plan.library)
-        geometry = bundle.manifest.method.views
-        return TensorRtEngine(bundle.read(file), file, geometry, again=again, device=device or 0)
+        return TensorRtEngine(bundle, file, device=device or 0)
     return OnnxRuntimeEngine(
         bundle,
         file,
@@ -153,12 +151,6 @@ def open_candidate(
         threads=threads,
         device=device or 0,
     )
-
-
-def rebuild(bundle: Bundle, library: PlanLibrary, **settings: object) -> Remedy:
-    """The remedy of building a plan (again), with further settings; None for one to be chosen."""
-    settings = {"engine": library, **settings}
-    return Remedy("build one for this machine", ("build", str(bundle.path)), settings)
 
 
 def _find_machine_fault(
@@ -205,13 +197,13 @@ def _list_plans(
         yield Candidate(library, None, views, EngineError(cause, again))
         return
     try:
-        version = str(import_library(library).__version__)
+        trt = import_library(library)
     except EngineError as error:
         yield Candidate(library, None, views, error)
         return
     for file in sorted(plans, key=lambda file: (not file.chunked, file.precision != "fp16")):
         assert file.plan is not None
-        reason = check_compatibility(file.plan, bundle, version, driver.gpus[device])
+        reason = check_compatibility(file.plan, bundle, trt, driver.gpus[device])
         fault = EngineError(f"{file.path} does not fit: {reason}", again) if reason else None
         yield Candidate(library, file, views, fault)
 
