@@ -16,7 +16,6 @@ from maclip_runtime import FrameError, Scorer, open_bundle
 from maclip_runtime.engines.cuda import Cuda
 from maclip_runtime.engines.cudart import Cudart, list_libraries
 from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
-from maclip_runtime.engines.select import rebuild
 from maclip_runtime.engines.tensorrt import TensorRtEngine
 from maclip_runtime.plans import PlanOptions, build_plan, make_profile
 

@@ -69,7 +69,7 @@ def test_auto_tries_plans_before_providers_before_the_cpu(small_bundle, with_gpu
     bundle = with_plans(small_bundle, "frame.480x640.fp16.onnx", "frame.any.fp16.onnx")
     assert [engine for engine, _ in runnable(list_candidates(bundle))] == [
         "tensorrt-rtx", "tensorrt-rtx",
-        "onnxruntime-tensorrt", "onnxruntime-tensorrt-rtx", "onnxruntime-cuda", "onnxruntime-cpu",
+        "onnxruntime-tensorrt-rtx", "onnxruntime-cuda", "onnxruntime-cpu",
     ]  # fmt: skip
     (first, second, *_) = runnable(list_candidates(bundle))
     assert first[1] == "frame.any.fp16.onnx.plan"  # any size before one
@@ -120,6 +120,44 @@ def test_auto_tries_the_next_where_one_does_not_open(small_bundle, with_gpus, mo
     assert selection.engine.name == "onnxruntime-cpu"
     assert [c.engine for c in selection.passed_over] == list(ENGINES[:-1])
     assert "tensorrt-rtx does not load" in str(selection.passed_over[1].fault)
+
+
+def test_auto_leaves_onnxruntimes_tensorrt_out_and_says_so(small_bundle, with_gpus):
+    (left_out,) = (c for c in list_candidates(small_bundle) if c.engine == "onnxruntime-tensorrt")
+    assert "is not taken by itself: it builds its engines while frames wait" in str(left_out.fault)
+    assert 'ask for it with engine="onnxruntime-tensorrt"' in str(left_out.fault)
+    assert runnable(list_candidates(small_bundle, "onnxruntime-tensorrt"))
+
+
+def test_auto_goes_on_where_a_provider_was_compiled_in_and_does_not_load(
+    small_bundle, with_gpus, monkeypatch
+):
+    """As onnxruntime-gpu without its libraries: it falls back to the CPU by itself, and we do not."""
+    import onnxruntime
+
+    compiled_in = [
+        "NvTensorRTRTXExecutionProvider",
+        "CUDAExecutionProvider",
+        "CPUExecutionProvider",
+    ]
+    tried = []
+
+    class Session(onnxruntime.InferenceSession):
+        def __init__(self, data, options, providers, **settings):
+            (provider, _), *_ = providers
+            tried.append(provider)
+            if provider == "CUDAExecutionProvider":
+                raise RuntimeError("libcudnn.so.9: cannot open shared object file")
+            super().__init__(data, options, providers=["CPUExecutionProvider"], **settings)
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: compiled_in)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    selection = select_engine(small_bundle)
+    assert tried == compiled_in
+    assert selection.engine.name == "onnxruntime-cpu"
+    faults = {c.engine: str(c.fault) for c in selection.passed_over}
+    assert "ONNX Runtime runs CPUExecutionProvider" in faults["onnxruntime-tensorrt-rtx"]
+    assert "libcudnn.so.9: cannot open" in faults["onnxruntime-cuda"]
 
 
 def test_an_engine_asked_for_by_name_runs_or_is_an_error(small_bundle, with_gpus, monkeypatch):

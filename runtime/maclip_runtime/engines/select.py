@@ -41,6 +41,13 @@ from maclip_runtime.vocabulary import (
 
 logger = logging.getLogger(__name__)
 
+# What "auto" leaves out, though it may run: the reason.
+_BY_NAME_ONLY: dict[EngineName, str] = {
+    # Its networks are weakly typed, in which a type is a hint to TensorRT (NVIDIA/TensorRT #1196); and it
+    # builds for every new range of shapes, where a plan is built once.
+    "onnxruntime-tensorrt": "it builds its engines while frames wait, which takes minutes, and may compute "
+    "in half what the graph has in float32",
+}
 _USE_CPU = Remedy("use {engine}", settings={"engine": "onnxruntime-cpu"})
 
 
@@ -78,9 +85,10 @@ def select_engine(
     """Open the first candidate that opens.
 
     choice: an engine by name, which runs or is an error, or "auto": a plan that fits this machine, else a
-    GPU provider of ONNX Runtime, else the CPU. precision: of the graph; by default half on a GPU where
-    there is one, else float32. views: "dense" encodes neighbouring windows together (ResNets). threads: CPU
-    threads, by default one per physical core. device: number of the GPU, by default the first.
+    GPU provider of ONNX Runtime (but TensorRT's, which is taken by name only), else the CPU. precision: of
+    the graph; by default half on a GPU where there is one, else float32. views: "dense" encodes
+    neighbouring windows together (ResNets). threads: CPU threads, by default one per physical core. device:
+    number of the GPU, by default the first.
     Raises EngineError (BundleError where the bundle lacks the graph) if nothing can run, with what
     is missing and what to do.
     """
@@ -124,6 +132,10 @@ def list_candidates(
     driver = find_driver()
     for engine in ENGINES if choice == "auto" else (choice,):
         fault = _find_machine_fault(engine, driver, device)
+        if fault is None and choice == "auto" and engine in _BY_NAME_ONLY:
+            cause = f"{engine} is not taken by itself: {_BY_NAME_ONLY[engine]}"
+            wanted = Remedy("ask for it with {engine}", settings={"engine": engine})
+            fault = EngineError(cause, wanted)
         if fault is not None:
             yield Candidate(engine, None, views, fault)
         elif engine in PLAN_LIBRARIES:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maclip_runtime.bundle.manifest import Shape
+from maclip_runtime.engines.chunks import Split
 from maclip_runtime.engines.cuda import Buffer, Cuda, pad
 from maclip_runtime.engines.engine import EncodingTime
 from maclip_runtime.errors import EngineError
@@ -76,47 +77,22 @@ class SlotPending:
         return self._features is not None or self._error is not None
 
 
-@dataclass(frozen=True)
-class Split:
-    """How a frame is worked off: `count` views in `chunks` of `chunk` each, the last filled up."""
-
-    count: int
-    chunks: int
-    chunk: int
-
-    def measure_rows(self, row_bytes: int) -> int:
-        """Bytes of all chunks, a row a view."""
-        return self.chunks * pad(self.chunk * row_bytes)
-
-
-def split_evenly(count: int, limit: int) -> Split:
-    """Chunks as even as can be, of at most `limit` views."""
-    chunks = -(-count // limit)
-    return Split(count, chunks, -(-count // chunks))
-
-
-def split_alike(count: int, chunk: int) -> Split:
-    """Chunks of `chunk` views; of the power of two that takes them all where there are fewer.
-
-    So there are few sizes of chunks, whatever the numbers of views, for a library that compiles for each.
-    """
-    if count < chunk:
-        chunk = min(chunk, 1 << (count - 1).bit_length())
-    return Split(count, -(-count // chunk), chunk)
+def measure_rows(split: Split, row_bytes: int) -> int:
+    """Bytes of all chunks, a row a view."""
+    return split.chunks * pad(split.chunk * row_bytes)
 
 
 def write_indices(slot: Slot, views: NDArray[Any], split: Split) -> int:
     """Put the chunks' views into a slot, the last chunk filled up with its last view; returns the bytes."""
-    size = split.measure_rows(8)
-    filled = np.minimum(np.arange(split.chunks * split.chunk), split.count - 1)
+    size = measure_rows(split, 8)
     table = slot.indices.host[:size].view(np.int64).reshape(split.chunks, -1)
-    table[:, : split.chunk] = views[filled].reshape(split.chunks, split.chunk)
+    table[:, : split.chunk] = split.fill(views)
     return size
 
 
 def read_features(slot: Slot, split: Split, dim: int) -> Floats:
     """The features `[count, D]` of a slot that the device is done with, a copy."""
-    table = slot.features.host[: split.measure_rows(dim * 4)].view(np.float32)
+    table = slot.features.host[: measure_rows(split, dim * 4)].view(np.float32)
     chunks = table.reshape(split.chunks, -1)[:, : split.chunk * dim]
     return np.array(chunks.reshape(-1, dim)[: split.count])
 
@@ -125,8 +101,8 @@ def allocate_slot(cuda: Cuda, frame: Shape, splits: list[Split], dim: int) -> Sl
     """Room for frames up to `[H, W, 3]`, and the views and features of any of `splits`."""
     return Slot(
         frame=cuda.make_buffer(int(np.prod(frame))),
-        indices=cuda.make_buffer(max(split.measure_rows(8) for split in splits)),
-        features=cuda.make_buffer(max(split.measure_rows(dim * 4) for split in splits)),
+        indices=cuda.make_buffer(max(measure_rows(split, 8) for split in splits)),
+        features=cuda.make_buffer(max(measure_rows(split, dim * 4) for split in splits)),
         started=cuda.make_event(),
         uploaded=cuda.make_event(),
         done=cuda.make_event(),

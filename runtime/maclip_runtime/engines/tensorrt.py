@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from maclip_runtime.bundle.bundle import Bundle
 from maclip_runtime.bundle.manifest import BundleFile, Shape
+from maclip_runtime.engines.chunks import Split, split_alike, split_evenly
 from maclip_runtime.engines.compatibility import rebuild
 from maclip_runtime.engines.cuda import Cuda, pad
 from maclip_runtime.engines.engine import EncodingTime, Engine
@@ -30,11 +31,9 @@ from maclip_runtime.engines.signature import check_features
 from maclip_runtime.engines.slots import (
     Slot,
     SlotPending,
-    Split,
     allocate_slot,
+    measure_rows,
     read_features,
-    split_alike,
-    split_evenly,
     write_indices,
 )
 from maclip_runtime.engines.tensorrt_library import import_library
@@ -255,7 +254,7 @@ class TensorRtEngine(Engine):
             if self._file.chunked:
                 addresses["views"] = slot.indices.device + step * pad(split.chunk * 8)
             self._execution.enqueue(addresses)
-        self._cuda.download(slot.features, split.measure_rows(self._dim * 4), self._compute)
+        self._cuda.download(slot.features, measure_rows(split, self._dim * 4), self._compute)
 
 
 def _name(shape: Shape) -> str:
