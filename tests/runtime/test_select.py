@@ -1,5 +1,6 @@
 """Which graph or plan runs is decided in one place, with the reasons why not the others."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -85,6 +86,31 @@ def test_a_dense_plan_is_served_as_dense_and_never_as_exact(small_bundle, with_g
     assert (dense.file.path, dense.view_mode, dense.fault) == (
         "dense.any.fp16.onnx.plan", "dense", None,
     )  # fmt: skip
+
+
+def test_a_missing_dense_plan_is_built_from_the_dense_graph(small_bundle, with_gpus):
+    (missing,) = list_candidates(small_bundle, "tensorrt", views="dense")
+    assert 'maclip build .* engine="tensorrt" graph="dense' in re.sub(
+        r"build \S+", "build .*", str(missing.fault)
+    )
+    files = [f for f in small_bundle.manifest.files if f.role != "dense_frame_graph"]
+    bundle = replace(small_bundle, manifest=replace(small_bundle.manifest, files=tuple(files)))
+    (missing,) = list_candidates(bundle, "tensorrt", views="dense")
+    assert 'has no dense frame graph; export the bundle with dense="any"' in str(missing.fault)
+
+
+def test_a_gpu_provider_runs_a_dense_graph_in_chunks_before_blocks(small_bundle, with_gpus):
+    (found,) = runnable(list_candidates(small_bundle, "onnxruntime-cuda", views="dense"))
+    assert found[1] == "image_encoder.fp16.onnx"
+    files = tuple(
+        replace(file, chunked=file.chunked or file.path == "dense.any.fp16.onnx")
+        for file in small_bundle.manifest.files
+    )
+    bundle = replace(small_bundle, manifest=replace(small_bundle.manifest, files=files))
+    (found,) = runnable(list_candidates(bundle, "onnxruntime-cuda", views="dense"))
+    assert found[1] == "dense.any.fp16.onnx"
+    (found,) = runnable(list_candidates(bundle, "onnxruntime-cpu", views="dense"))
+    assert found[1] == "image_encoder.fp32.onnx"
 
 
 def test_plans_of_other_graphs_are_no_candidates(small_bundle, with_gpus):

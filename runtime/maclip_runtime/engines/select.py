@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from maclip_runtime.bundle.bundle import Bundle
-from maclip_runtime.bundle.manifest import BundleFile
+from maclip_runtime.bundle.manifest import BundleFile, Role
 from maclip_runtime.engines.compatibility import check_compatibility, rebuild
 from maclip_runtime.engines.driver import Driver, find_driver
 from maclip_runtime.engines.engine import Engine
@@ -195,6 +195,13 @@ def _list_plans(
 ) -> Iterator[Candidate]:
     """The plans of frame graphs: those that work a frame off in chunks first, for they take any size."""
     again = rebuild(bundle, library)
+    if views == "dense":
+        graphs = bundle.list_graphs("dense_frame_graph")
+        if not graphs:
+            yield Candidate(library, None, views, _refuse_without_dense_graph(bundle))
+            return
+        half = [graph for graph in graphs if graph.precision == "fp16"]
+        again = rebuild(bundle, library, graph=(half or graphs)[0].path)
     plans = [
         file
         for file in bundle.manifest.files
@@ -229,14 +236,12 @@ def _choose_graph(
     precisions = default if precision is None else (precision,)
     for wanted in precisions:
         encoders = bundle.list_graphs("image_encoder", precision=wanted)
-        if views == "dense":
-            for file in encoders:
-                fault = None if file.takes_any_size else _refuse_dense(bundle)
-                return Candidate(engine, file, views, fault)
-            continue
-        frame_graphs = bundle.list_graphs("frame_graph", precision=wanted)
+        role: Role = "dense_frame_graph" if views == "dense" else "frame_graph"
+        frame_graphs = bundle.list_graphs(role, precision=wanted)
         for file in [*(f for f in frame_graphs if on_gpu and f.chunked), *encoders]:
-            return Candidate(engine, file, views)
+            blocks = views == "dense" and file.role == "image_encoder"
+            fault = _refuse_dense(bundle) if blocks and not file.takes_any_size else None
+            return Candidate(engine, file, views, fault)
     missing = BundleError(
         f"{bundle.path}: has no image encoder in {' or '.join(precisions)}",
         Remedy(
@@ -245,6 +250,13 @@ def _choose_graph(
         ),
     )
     return Candidate(engine, None, views, missing)
+
+
+def _refuse_without_dense_graph(bundle: Bundle) -> BundleError:
+    return BundleError(
+        f"{bundle.path}: has no dense frame graph",
+        Remedy("export the bundle with {dense}", settings={"dense": "any"}),
+    )
 
 
 def _refuse_dense(bundle: Bundle) -> EngineError:

@@ -18,9 +18,9 @@ from maclip_runtime.errors import EngineError
 from maclip_runtime.method.pixels import Floats
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Slot:
-    """One of the frames under way: its memory, and its CUDA graph once there is one.
+    """The memory of one of the frames under way.
 
     Of `indices` (int64) and `features` (float32) each chunk begins where a tensor may; see `locate`.
     """
@@ -31,7 +31,6 @@ class Slot:
     started: Any  # event: the upload begins
     uploaded: Any  # event: the frame is on the device
     done: Any  # event: the features are on the host
-    graph: Any = None  # for frames of the engine's present shape
 
 
 @dataclass

@@ -25,8 +25,6 @@ from maclip_runtime.engines.compatibility import rebuild
 from maclip_runtime.engines.cuda import Cuda, pad
 from maclip_runtime.engines.engine import EncodingTime, Engine
 from maclip_runtime.engines.execution import Execution
-from maclip_runtime.engines.kernel_cache import KernelCache
-from maclip_runtime.engines.loading import load_plan
 from maclip_runtime.engines.signature import check_features
 from maclip_runtime.engines.slots import (
     Slot,
@@ -41,8 +39,6 @@ from maclip_runtime.errors import EngineError, FrameError, Remedy
 from maclip_runtime.method.pixels import Floats, Frame
 
 _SLOTS = 2
-# The third frame in a row of one shape is worth a CUDA graph; alternating sizes never get that far.
-_CAPTURE_AT = 3
 
 
 class TensorRtEngine(Engine):
@@ -72,25 +68,17 @@ class TensorRtEngine(Engine):
         self._again = rebuild(bundle, library)
         self._lock = threading.RLock()  # one thread at a time enqueues
         self._under_way: deque[SlotPending] = deque()
-        self._shape: tuple[Shape, Split] | None = None  # that the context is set up for
-        self._in_a_row = 0  # frames of that shape
-        plan = bundle.read(file)
         trt = trt if trt is not None else import_library(library)
         self._cuda = cuda if cuda is not None else Cuda(device)
         try:
-            self._cuda.use_device()
-            self._loaded = load_plan(plan, file, trt, self._again)
-            self._loaded.check(file, self._geometry.size)
-            self._compute, self._copy = self._cuda.make_stream(), self._cuda.make_stream()
-            cache = KernelCache(bundle.path / f"{file.path}.kernels")
-            self._execution = Execution(
-                self._loaded, library, trt, self._cuda, self._compute, cache, self._again
-            )
+            self._execution = Execution(bundle, file, trt, self._cuda, "frame")
+            plan = self._execution.plan
+            self._compute, self._copy = self._execution.stream, self._cuda.make_stream()
+            self._smallest, _, self._largest = plan.list_shapes("frame")
             # Smallest, best and largest number of views in a run; none where a run takes them all.
-            views = self._loaded.list_shapes("views") if file.chunked else ()
+            views = plan.list_shapes("views") if file.chunked else ()
             self._chunk_sizes = [shape[0] for shape in views]
-            self._smallest, _, self._largest = self._loaded.list_shapes("frame")
-            self._dim = int(self._loaded.engine.get_tensor_shape("features")[-1])
+            self._dim = int(plan.engine.get_tensor_shape("features")[-1])
             counts = range(1, self._geometry.count(*self._largest[:2]) + 1)
             splits = [self._split(count) for count in counts]
             self._slots = [
@@ -108,16 +96,21 @@ class TensorRtEngine(Engine):
             self._cuda.use_device()
             count = self._geometry.count(*frame.shape[:2])
             computed = rows = np.arange(count)
-            if views is not None and self._file.chunked:
+            chunked = self._file.chunked
+            if views is not None and chunked:
                 computed, rows = np.unique(np.asarray(views, np.int64), return_inverse=True)
             elif views is not None:
                 rows = np.asarray(views, np.intp)
             split = self._split(len(computed))
             slot = self._find_slot()
             try:
-                self._set_shape(frame.shape, split)
                 self._upload(slot, frame, computed, split)
-                self._run(slot, split)
+                self._execution.run(
+                    self._slots.index(slot),
+                    (frame.shape, split),
+                    {"frame": frame.shape, **({"views": (split.chunk,)} if chunked else {})},
+                    partial(self._enqueue, slot, split),
+                )
                 self._cuda.record(slot.done, self._compute)
             except BaseException:
                 self._settle()
@@ -168,14 +161,11 @@ class TensorRtEngine(Engine):
                 continue
 
     def _release(self) -> None:
-        # Before the memory they use, and the engine before its runtime.
-        held = vars(self)
-        execution: Execution | None = held.pop("_execution", None)
+        execution: Execution | None = vars(self).pop("_execution", None)
         try:
             if execution is not None:
                 execution.close()
         finally:
-            held.pop("_loaded", None)
             self._cuda.close()
 
     def _find_slot(self) -> Slot:
@@ -204,24 +194,6 @@ class TensorRtEngine(Engine):
                 Remedy("build one that takes it", self._again.command, settings),
             )
 
-    def _set_shape(self, shape: Shape, split: Split) -> None:
-        """Set the context up for frames of a shape and so many views."""
-        if self._shape == (shape, split):
-            self._in_a_row += 1
-            return
-        self._cuda.finish(self._compute)  # nothing under way may see the new shape
-        self._drop_graphs()
-        self._shape = None
-        wanted = {"frame": shape, **({"views": (split.chunk,)} if self._file.chunked else {})}
-        self._execution.set_shapes(wanted)
-        self._shape, self._in_a_row = (shape, split), 1
-
-    def _drop_graphs(self) -> None:
-        for slot in self._slots:
-            if slot.graph is not None:
-                self._cuda.release(slot.graph)
-                slot.graph = None
-
     def _upload(self, slot: Slot, frame: Frame, views: NDArray[Any], split: Split) -> None:
         """The frame and the indices of its views, on the copy stream."""
         cuda = self._cuda
@@ -233,16 +205,6 @@ class TensorRtEngine(Engine):
         cuda.upload(slot.frame, frame.size, self._copy)
         cuda.record(slot.uploaded, self._copy)
         cuda.wait(self._compute, slot.uploaded)
-
-    def _run(self, slot: Slot, split: Split) -> None:
-        if slot.graph is not None:
-            self._cuda.launch(slot.graph, self._compute)
-            return
-        self._enqueue(slot, split)
-        if self._in_a_row == _CAPTURE_AT:
-            self._execution.save_kernels()
-        if self._in_a_row >= _CAPTURE_AT:
-            slot.graph = self._execution.capture(lambda: self._enqueue(slot, split))
 
     def _enqueue(self, slot: Slot, split: Split) -> None:
         """The frame's chunks, and the copy of their features, on the compute stream."""
