@@ -15,6 +15,7 @@ from fake_gpu import FakeCudart, load_as_library, make_fake_tensorrt
 
 from maclip_runtime import open_bundle
 from maclip_runtime.bundle.manifest import PlanOrigin
+from maclip_runtime.engines.batches import BatchedTensorRtEngine
 from maclip_runtime.engines.cuda import Cuda
 from maclip_runtime.engines.cudart import Cudart
 from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
@@ -78,12 +79,18 @@ def open_fake(plans_bundle):
         bundle, cudart = bundle or plans_bundle, cudart or FakeCudart()
         opened.append((None, cudart))
         origin = {"library": library, **(origin or {})}
-        engine = TensorRtEngine(
+        plan = pose_as_plan(get_file(bundle, graph), **origin)
+        kind = BatchedTensorRtEngine if plan.role == "image_encoder" else TensorRtEngine
+        counts = (1, min(4, chunk), chunk)
+        profile = {
+            "frame": frames,
+            "views": tuple((count,) for count in counts),
+            "pixels": tuple((count, 3, 224, 224) for count in counts),
+        }
+        engine = kind(
             bundle,
-            pose_as_plan(get_file(bundle, graph), **origin),
-            trt=make_fake_tensorrt(
-                cudart, {"frame": frames, "views": ((1,), (min(4, chunk),), (chunk,))}, validity
-            ),
+            plan,
+            trt=make_fake_tensorrt(cudart, profile, validity),
             cuda=Cuda(runtime=Cudart(load_as_library(cudart)) if over_ctypes else cudart),
         )
         opened.append((engine, cudart))

@@ -34,7 +34,8 @@ class FakeCudart:
         self.fails = dict(fails or {})
         self.spoil = self.refuse = False  # the next run: gives no numbers, is not taken
         self.copies = 0
-        self.copied = 0
+        self.copied = self.copied_within = 0  # bytes, with the host and on the device
+        self.recorded, self.waits = [], []
         self.live = {}
         self.capturing = {}
         self.graphs = {}
@@ -93,7 +94,7 @@ class FakeCudart:
     def _accept(self, *_):
         return (0,)
 
-    cudaEventRecord = cudaStreamWaitEvent = cudaEventSynchronize = _accept  # noqa: N815
+    cudaEventSynchronize = _accept  # noqa: N815
     cudaSetDevice = cudaEventQuery = cudaGetLastError = _accept  # noqa: N815
 
     def cudaEventElapsedTime(self, *_):  # noqa: N802
@@ -109,6 +110,24 @@ class FakeCudart:
         self.copies += 1
         self.copied += size
         self.enqueue(stream, lambda: ctypes.memmove(target, source, size))
+        return (0,)
+
+    def cudaMemcpy2DAsync(self, target, pitch, source, source_pitch, width, rows, _, stream):  # noqa: N802
+        self.copied_within += width * rows
+
+        def work():
+            for row in range(rows):
+                ctypes.memmove(target + row * pitch, source + row * source_pitch, width)
+
+        self.enqueue(stream, work)
+        return (0,)
+
+    def cudaEventRecord(self, event, stream):  # noqa: N802
+        self.recorded.append((event, stream))
+        return (0,)
+
+    def cudaStreamWaitEvent(self, stream, event, _):  # noqa: N802
+        self.waits.append((stream, event))
         return (0,)
 
     def cudaStreamSynchronize(self, stream):  # noqa: N802
@@ -204,6 +223,7 @@ class FakeRuntimeConfig:
 class FakeContext:
     def __init__(self, session, cudart, config):
         self.session, self.cudart, self.config = session, cudart, config
+        self.ran = []  # shapes
         self.compiled = []  # shapes that no kernels were kept for
         self.shapes = {
             entry.name: tuple(entry.shape)
@@ -237,6 +257,8 @@ class FakeContext:
             dict(self.addresses),
             dict(self.shapes),
         )  # as they are now, not at replay
+        if stream not in self.cudart.capturing:
+            self.ran.append(shapes)
         cache = self.config and self.config.cache
         kernel = "/".join(f"{name}{shape}" for name, shape in shapes.items()).replace(",", "x")
         if cache and kernel not in cache.kernels:
@@ -244,7 +266,7 @@ class FakeContext:
             self.compiled.append(shapes)
 
         def work():
-            types = {"frame": np.uint8, "views": np.int64}
+            types = {"frame": np.uint8, "views": np.int64, "pixels": np.float32}
             feeds = {}
             for name, shape in shapes.items():
                 size = int(np.prod(shape)) * np.dtype(types[name]).itemsize

@@ -32,6 +32,8 @@ FAKE = {
     "tensorrt, dense": ("dense.any.fp32.onnx", "tensorrt"),
     "tensorrt-rtx, chunks": ("frame.any.fp32.onnx", "tensorrt-rtx"),
     "tensorrt-rtx, dense": ("dense.any.fp32.onnx", "tensorrt-rtx"),
+    "tensorrt, views in batches": ("image_encoder.fp32.onnx", "tensorrt"),
+    "tensorrt-rtx, half views in batches": ("image_encoder.fp16.onnx", "tensorrt-rtx"),
     "tensorrt over libcudart, chunks": ("frame.any.fp32.onnx", "tensorrt"),
     "tensorrt on an integrated GPU, chunks": ("frame.any.fp32.onnx", "tensorrt"),
 }

@@ -114,8 +114,19 @@ def test_a_gpu_provider_runs_a_dense_graph_in_chunks_before_blocks(small_bundle,
 
 
 def test_plans_of_other_graphs_are_no_candidates(small_bundle, with_gpus):
-    bundle = with_plans(small_bundle, "score.any.fp16.onnx", "image_encoder.fp16.onnx")
+    bundle = with_plans(small_bundle, "score.any.fp16.onnx", "text_encoder.fp32.onnx")
     assert runnable(list_candidates(bundle, "tensorrt-rtx")) == []
+
+
+def test_an_encoders_plan_comes_after_those_of_frame_graphs_and_is_never_dense(
+    small_bundle, with_gpus
+):
+    names = ("image_encoder.fp16.onnx", "frame.480x640.fp16.onnx")
+    bundle = with_plans(small_bundle, *names)
+    assert runnable(list_candidates(bundle, "tensorrt-rtx")) == [
+        ("tensorrt-rtx", f"{name}.plan") for name in reversed(names)
+    ]
+    assert runnable(list_candidates(bundle, "tensorrt-rtx", views="dense")) == []
 
 
 def test_a_plan_fits_the_device_that_was_asked_for(small_bundle, with_gpus):

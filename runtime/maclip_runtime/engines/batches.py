@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -19,13 +20,14 @@ import numpy as np
 
 from maclip_runtime.bundle.bundle import Bundle
 from maclip_runtime.bundle.manifest import BundleFile
+from maclip_runtime.device_frames import DeviceFrame
 from maclip_runtime.engines.chunks import split_alike
 from maclip_runtime.engines.cuda import Buffer, Cuda
 from maclip_runtime.engines.engine import EncodingTime, Engine
 from maclip_runtime.engines.execution import Execution
 from maclip_runtime.engines.signature import check_features
 from maclip_runtime.engines.tensorrt_library import import_library
-from maclip_runtime.errors import EngineError
+from maclip_runtime.errors import EngineError, MaclipError
 from maclip_runtime.method.pixels import Floats, Frame, Pixels
 from maclip_runtime.method.views import iterate_views
 
@@ -39,10 +41,11 @@ class _Batch:
 
     pixels: Buffer
     features: Buffer
-    uploaded: Any  # event
     started: Any  # event
     done: Any  # event
-    shares: list[tuple[_Pending, slice, slice]] = field(default_factory=list)  # rows here, and there
+    shares: list[tuple[_Pending, slice, slice]] = field(
+        default_factory=list
+    )  # rows here, and there
     filled: int = 0
 
 
@@ -53,8 +56,8 @@ class _Pending:
         self._engine = engine
         self.features: Floats = np.empty((views, dim), np.float32)
         self.missing = views
-        self.error: Exception | None = None
-        self.stages = {"upload": 0.0, "encode": 0.0}
+        self.error: MaclipError | None = None
+        self.seconds = 0.0  # of the batches that they are in
         self._pixels = pixels
 
     def result(self) -> Floats:
@@ -70,8 +73,8 @@ class _Pending:
 
     @property
     def time(self) -> EncodingTime:
-        """Where the time of the batches went."""
-        return EncodingTime(self.stages, self._pixels)
+        """Uploading and encoding, with the others in the same batches."""
+        return EncodingTime({"encode": self.seconds}, self._pixels)
 
 
 class BatchedTensorRtEngine(Engine):
@@ -98,34 +101,35 @@ class BatchedTensorRtEngine(Engine):
         self.view_mode = "exact"
         self.device = device
         self._file = file
-        self._lock = threading.RLock()
+        self._lock = threading.Condition(threading.RLock())
+        self._waiting = 0  # threads that wait for the device
         self._under_way: deque[_Batch] = deque()
+        self._open: _Batch | None = None  # that is being filled
         trt = trt if trt is not None else import_library(library)
         self._cuda = cuda if cuda is not None else Cuda(device)
         try:
             self._execution = Execution(bundle, file, trt, self._cuda, "pixels")
             _, _, (self._size, *view) = self._execution.plan.list_shapes("pixels")
             self._view = tuple(view)
+            # Small pictures, of two views each, that fill what is computed and what is filled.
+            self.ahead = max(self.ahead, _BATCHES * self._size // 2 - 1)
             self._dim = int(self._execution.plan.engine.get_tensor_shape("features")[-1])
             self._batches = [self._allocate() for _ in range(_BATCHES)]
             self._free = list(self._batches)
-            self._open: _Batch | None = None  # that is being filled
         except BaseException:
             self._release()
             raise
 
-    @property
-    def ahead(self) -> int:
-        """Frames worth having under way beside the first: those of small pictures that fill two batches."""
-        return _BATCHES * self._size // 2 - 1
-
-    def submit(self, frame: Frame, views: Sequence[int] | None = None) -> _Pending:
+    def submit(self, frame: Frame | DeviceFrame, views: Sequence[int] | None = None) -> _Pending:
         """Take a frame; see `Engine.submit`. Waits where both batches are full."""
         self._check(frame, views)
+        assert not isinstance(frame, DeviceFrame)
         count = self._geometry.count(*frame.shape[:2]) if views is None else len(views)
         pending = _Pending(self, count, self._dim, count * self._geometry.size**2)
         start = 0
-        for pixels in iterate_views(frame, self._geometry, _PORTION, views):  # several threads at once
+        for pixels in iterate_views(
+            frame, self._geometry, _PORTION, views
+        ):  # several threads at once
             with self._lock:
                 self._check(frame, views)  # nobody may have closed it meanwhile
                 self._add(pending, start, pixels)
@@ -140,16 +144,20 @@ class BatchedTensorRtEngine(Engine):
             with self._lock:
                 if not pending.missing:
                     return
-                if self._open is not None and not self._is_under_way(pending):
+                batch = self._find(pending)
+                if batch is None:  # they are in the open one
                     self._send()
-                batch = next(b for b in self._under_way if any(s[0] is pending for s in b.shares))
+                    continue
+                self._waiting += 1
             try:
-                self._cuda.synchronize(batch.done)  # others may fill the next batch meanwhile
-            except EngineError:
-                pass  # which collecting it tells those whose views are in it
-            with self._lock:
-                while pending.missing and self._is_under_way(pending):
-                    self._collect()
+                with suppress(EngineError):  # which collecting it tells those whose views are in it
+                    self._cuda.synchronize(batch.done)  # others may fill the next one meanwhile
+            finally:
+                with self._lock:
+                    self._waiting -= 1
+                    while self._find(pending) is batch:
+                        self._collect()
+                    self._lock.notify_all()
 
     def has_finished(self, pending: _Pending) -> bool:
         """Whether nobody would have to wait for a frame."""
@@ -169,6 +177,7 @@ class BatchedTensorRtEngine(Engine):
                 self._send()
             while self._under_way:
                 self._collect()
+            self._lock.wait_for(lambda: not self._waiting)  # on events that are about to be freed
             self._release()
 
     def _release(self) -> None:
@@ -184,7 +193,7 @@ class BatchedTensorRtEngine(Engine):
         pixels = cuda.make_buffer(self._size * int(np.prod(self._view)) * 4)
         pixels.host[:] = 0  # rows that are never filled are computed, too
         features = cuda.make_buffer(self._size * self._dim * 4)
-        return _Batch(pixels, features, cuda.make_event(), cuda.make_event(), cuda.make_event())
+        return _Batch(pixels, features, cuda.make_event(), cuda.make_event())
 
     def _add(self, pending: _Pending, start: int, pixels: Pixels) -> None:
         """Put views into the batch that is open, and go on with the next where it is full."""
@@ -214,7 +223,7 @@ class BatchedTensorRtEngine(Engine):
             self._send()
 
     def _send(self) -> None:
-        """Have the open batch computed; where that fails, it is the error of those whose views are in it."""
+        """Have the open batch computed; where that fails, it is the error of those with views in it."""
         batch, self._open = self._open, None
         assert batch is not None
         size = split_alike(batch.filled, self._size).chunk
@@ -225,8 +234,11 @@ class BatchedTensorRtEngine(Engine):
             work = partial(self._enqueue, batch, size)
             self._execution.run(self._batches.index(batch), size, shapes, work)
             self._cuda.record(batch.done, self._execution.stream)
-        except Exception as error:  # noqa: BLE001  those who wait would wait for ever
-            self._settle(batch, error)
+        except MaclipError as error:
+            self._abandon(batch, error)
+        except BaseException:
+            self._abandon(batch, EngineError("interrupted"))
+            raise
         else:
             self._under_way.append(batch)
 
@@ -236,8 +248,16 @@ class BatchedTensorRtEngine(Engine):
         self._execution.enqueue({"pixels": batch.pixels.device, "features": batch.features.device})
         cuda.download(batch.features, size * self._dim * 4, stream)
 
-    def _is_under_way(self, pending: _Pending) -> bool:
-        return any(share[0] is pending for batch in self._under_way for share in batch.shares)
+    def _find(self, pending: _Pending) -> _Batch | None:
+        """A batch under way with views of a frame."""
+        holding = (b for b in self._under_way if any(share[0] is pending for share in b.shares))
+        return next(holding, None)
+
+    def _abandon(self, batch: _Batch, error: MaclipError) -> None:
+        """Say to those whose views are in a batch that it could not be run."""
+        with suppress(EngineError):
+            self._cuda.finish(self._execution.stream)  # or it could still write to its memory
+        self._settle(batch, error)
 
     def _is_idle(self, batch: _Batch) -> bool:
         """Whether the device is done with a batch, or has failed."""
@@ -258,15 +278,17 @@ class BatchedTensorRtEngine(Engine):
         table = batch.features.host[: self._size * self._dim * 4].view(np.float32)
         features = table.reshape(self._size, self._dim)
         for pending, rows, place in batch.shares:
-            pending.stages["encode"] += seconds
+            pending.seconds += seconds
             try:
-                found = check_features(self._file, features[rows], rows.stop - rows.start, self._dim)
+                found = check_features(
+                    self._file, features[rows], rows.stop - rows.start, self._dim
+                )
                 pending.features[place] = found
             except EngineError as error:
                 pending.error = error
         self._settle(batch, None)
 
-    def _settle(self, batch: _Batch, error: Exception | None) -> None:
+    def _settle(self, batch: _Batch, error: MaclipError | None) -> None:
         """Make a batch's memory free, and say of its frames what is no longer missing."""
         for pending, rows, _ in batch.shares:
             pending.missing -= rows.stop - rows.start

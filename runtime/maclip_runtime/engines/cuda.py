@@ -98,6 +98,17 @@ class Cuda:
             target = buffer.host.ctypes.data
             self._check(self._api.cudaMemcpyAsync(target, buffer.device, size, kind, stream))
 
+    def copy_rows(
+        self, buffer: Buffer, address: int, pitch: int, width: int, rows: int, stream: Any
+    ) -> None:
+        """Copy rows of `width` bytes, `pitch` apart on the device, to a buffer, in turn on the stream."""
+        kind = self._api.cudaMemcpyKind.cudaMemcpyDeviceToDevice
+        self._check(
+            self._api.cudaMemcpy2DAsync(
+                buffer.device, width, address, pitch, width, rows, kind, stream
+            )
+        )
+
     def record(self, event: Any, stream: Any) -> None:
         """Let the event happen when the stream has done what is on it now."""
         self._check(self._api.cudaEventRecord(event, stream))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from maclip_runtime.bundle.bundle import Bundle
 from maclip_runtime.bundle.manifest import BundleFile
+from maclip_runtime.device_frames import DeviceFrame
 from maclip_runtime.engines.chunks import split_evenly
 from maclip_runtime.engines.engine import EncodingTime, Engine
 from maclip_runtime.engines.session import describe_tensors, open_session
@@ -77,9 +78,10 @@ class OnnxRuntimeEngine(Engine):
         # One frame at a time: each run takes all threads, and memory does not grow with the callers.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="maclip-onnxruntime")
 
-    def submit(self, frame: Frame, views: Sequence[int] | None = None) -> _Pending:
+    def submit(self, frame: Frame | DeviceFrame, views: Sequence[int] | None = None) -> _Pending:
         """Take a frame; see `Engine.submit`."""
         self._check(frame, views)
+        assert not isinstance(frame, DeviceFrame)
         accepted = self._file.inputs["frame"].shape if "frame" in self._file.inputs else ()
         if any(
             isinstance(want, int) and want != have

@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 
 from maclip_runtime.bundle.bundle import Bundle
 from maclip_runtime.bundle.manifest import BundleFile, Role
+from maclip_runtime.engines.batches import BatchedTensorRtEngine
 from maclip_runtime.engines.compatibility import check_compatibility, rebuild
 from maclip_runtime.engines.driver import Driver, find_driver
 from maclip_runtime.engines.engine import Engine
 from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
 from maclip_runtime.engines.session import check_provider
+from maclip_runtime.engines.tensorrt import TensorRtEngine
 from maclip_runtime.engines.tensorrt_library import import_library
 from maclip_runtime.errors import (
     BundleError,
@@ -41,6 +43,7 @@ from maclip_runtime.vocabulary import (
 
 logger = logging.getLogger(__name__)
 
+_PLAN_ROLES: tuple[Role, ...] = ("frame_graph", "dense_frame_graph", "image_encoder")
 # What "auto" leaves out, though it may run: the reason.
 _BY_NAME_ONLY: dict[EngineName, str] = {
     # Its networks are weakly typed, in which a type is a hint to TensorRT (NVIDIA/TensorRT #1196); and it
@@ -152,8 +155,8 @@ def open_candidate(
     file = candidate.file
     assert file is not None
     if file.plan is not None:
-        from maclip_runtime.engines.tensorrt import TensorRtEngine
-
+        if file.role == "image_encoder":
+            return BatchedTensorRtEngine(bundle, file, device=device or 0)
         return TensorRtEngine(bundle, file, device=device or 0)
     return OnnxRuntimeEngine(
         bundle,
@@ -193,7 +196,10 @@ def _list_plans(
     driver: Driver,
     device: int,
 ) -> Iterator[Candidate]:
-    """The plans of frame graphs: those that work a frame off in chunks first, for they take any size."""
+    """The plans: those of frame graphs that work a frame off in chunks first, for they take any size.
+
+    Then those of one size, then those of the encoder, for which the host cuts the views.
+    """
     again = rebuild(bundle, library)
     if views == "dense":
         graphs = bundle.list_graphs("dense_frame_graph")
@@ -207,7 +213,7 @@ def _list_plans(
         for file in bundle.manifest.files
         if file.plan is not None
         and file.plan.library == library
-        and file.role in ("frame_graph", "dense_frame_graph")
+        and file.role in _PLAN_ROLES
         and file.view_mode == views
         and precision in (None, file.precision)
     ]
@@ -220,11 +226,15 @@ def _list_plans(
     except EngineError as error:
         yield Candidate(library, None, views, error)
         return
-    for file in sorted(plans, key=lambda file: (not file.chunked, file.precision != "fp16")):
+    for file in sorted(plans, key=_rank_plan):
         assert file.plan is not None
         reason = check_compatibility(file.plan, bundle, trt, driver.gpus[device])
         fault = EngineError(f"{file.path} does not fit: {reason}", again) if reason else None
         yield Candidate(library, file, views, fault)
+
+
+def _rank_plan(file: BundleFile) -> tuple[bool, bool, bool]:
+    return file.role == "image_encoder", not file.chunked, file.precision != "fp16"
 
 
 def _choose_graph(

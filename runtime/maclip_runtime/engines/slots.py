@@ -43,6 +43,7 @@ class SlotPending:
     slot: Slot
     download: Callable[[], tuple[Floats, EncodingTime]]
     is_done: Callable[[], bool]
+    owner: Any = None  # of memory that the device may still read
     time: EncodingTime = field(default_factory=lambda: EncodingTime({}, 0))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _features: Floats | None = None
@@ -70,6 +71,7 @@ class SlotPending:
                 self._features, self.time = self.download()
             except EngineError as error:
                 self._error = error
+            self.owner = None
 
     @property
     def _is_collected(self) -> bool:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from maclip_runtime.bundle.bundle import Bundle
 from maclip_runtime.bundle.manifest import BundleFile, Shape
+from maclip_runtime.device_frames import DeviceFrame, DevicePixels
 from maclip_runtime.engines.chunks import Split, split_alike, split_evenly
 from maclip_runtime.engines.compatibility import rebuild
 from maclip_runtime.engines.cuda import Cuda, pad
@@ -47,6 +48,8 @@ class TensorRtEngine(Engine):
     file: the plan, in the bundle; its bytes are verified. trt and cuda stand in for the library and CUDA in
     tests.
     """
+
+    takes_device_frames = True
 
     def __init__(
         self,
@@ -88,11 +91,19 @@ class TensorRtEngine(Engine):
             self._release()
             raise
 
-    def submit(self, frame: Frame, views: Sequence[int] | None = None) -> SlotPending:
-        """Take a frame; see `Engine.submit`. Two are under way at once; a third waits for the first."""
+    def submit(self, frame: Frame | DeviceFrame, views: Sequence[int] | None = None) -> SlotPending:
+        """Take a frame; see `Engine.submit`. Two are under way at once; a third waits for the first.
+
+        One on this GPU is copied within it: to where TensorRT may read it, and a CUDA graph will.
+        """
         with self._lock:
             self._check(frame, views)
             self._check_shape(frame.shape)
+            if isinstance(frame, DeviceFrame) and frame.device not in (None, self.device):
+                raise FrameError(
+                    f"the frame is on GPU {frame.device}, and the plan runs on {self.device}",
+                    Remedy("use {device}", settings={"device": frame.device}),
+                )
             self._cuda.use_device()
             count = self._geometry.count(*frame.shape[:2])
             computed = rows = np.arange(count)
@@ -104,7 +115,7 @@ class TensorRtEngine(Engine):
             split = self._split(len(computed))
             slot = self._find_slot()
             try:
-                self._upload(slot, frame, computed, split)
+                owner = self._upload(slot, frame, computed, split)
                 self._execution.run(
                     self._slots.index(slot),
                     (frame.shape, split),
@@ -116,7 +127,10 @@ class TensorRtEngine(Engine):
                 self._settle()
                 raise
             pending = SlotPending(
-                slot, partial(self._download, slot, split, rows), partial(self._is_done, slot)
+                slot,
+                partial(self._download, slot, split, rows),
+                partial(self._is_done, slot),
+                owner,
             )
             self._under_way.append(pending)
             return pending
@@ -194,17 +208,31 @@ class TensorRtEngine(Engine):
                 Remedy("build one that takes it", self._again.command, settings),
             )
 
-    def _upload(self, slot: Slot, frame: Frame, views: NDArray[Any], split: Split) -> None:
-        """The frame and the indices of its views, on the copy stream."""
+    def _upload(
+        self, slot: Slot, frame: Frame | DeviceFrame, views: NDArray[Any], split: Split
+    ) -> Any:
+        """The frame and the indices of its views, on the copy stream; what must be kept until then."""
         cuda = self._cuda
-        host = slot.frame.host[: frame.size].reshape(frame.shape)
-        np.copyto(host, frame)  # whatever its strides, in one pass
+        pixels: DevicePixels | None = None
+        if isinstance(frame, DeviceFrame):
+            pixels = frame.locate(int(self._copy))
+            if pixels.stream is not None:
+                cuda.record(slot.started, pixels.stream)
+                cuda.wait(self._copy, slot.started)
+        else:
+            host = slot.frame.host[: frame.size].reshape(frame.shape)
+            np.copyto(host, frame)  # whatever its strides, in one pass
         cuda.record(slot.started, self._copy)
         if self._file.chunked:
             cuda.upload(slot.indices, write_indices(slot, views, split), self._copy)
-        cuda.upload(slot.frame, frame.size, self._copy)
+        if pixels is not None:
+            rows, width = frame.shape[0], frame.shape[1] * frame.shape[2]
+            cuda.copy_rows(slot.frame, pixels.address, pixels.pitch, width, rows, self._copy)
+        else:
+            cuda.upload(slot.frame, frame.size, self._copy)
         cuda.record(slot.uploaded, self._copy)
         cuda.wait(self._compute, slot.uploaded)
+        return pixels
 
     def _enqueue(self, slot: Slot, split: Split) -> None:
         """The frame's chunks, and the copy of their features, on the compute stream."""
