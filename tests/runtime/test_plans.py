@@ -6,13 +6,16 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from operator import attrgetter
 from types import SimpleNamespace
 
 import pytest
+from fake_gpu import FakeCudart, make_fake_tensorrt
 
 from maclip_runtime import EngineError, Scorer, UsageError, open_bundle, plans
-from maclip_runtime.engines.compatibility import check_compatibility
+from maclip_runtime.engines.compatibility import check_compatibility, rebuild
 from maclip_runtime.engines.driver import Driver, Gpu, find_driver
+from maclip_runtime.engines.loading import load_plan
 from maclip_runtime.plans import PlanOptions, build_plan, make_profile
 from maclip_runtime.signals import Interrupted
 from maclip_runtime.vocabulary import ENGINES
@@ -53,6 +56,7 @@ def graph_of(bundle, name):
         "frame.480x640.fp16.onnx",
         "score.any.fp16.onnx",
         "dense.480x640.fp16.onnx",
+        "dense.any.fp16.onnx",
         "score.480x640.fp32.onnx",
     ],
 )
@@ -284,6 +288,41 @@ def test_a_plan_for_anything_else_is_refused_with_the_reason(
     assert fault is not None
     with pytest.raises(AssertionError, match=message):
         raise AssertionError(fault)
+
+
+@no_driver
+def test_the_library_itself_is_asked_about_a_plan_and_answers_in_one_line(rtx, bundle, plan):
+    import tensorrt_rtx
+
+    (entry,) = (file for file in open_bundle(bundle.path).manifest.files if file.plan)
+    data = (bundle.path / entry.path).read_bytes()
+    again = rebuild(bundle, "tensorrt-rtx")
+    for content, reason in ((data, "CUDA"), (b"x" * len(data), "malformed engine")):
+        with pytest.raises(EngineError, match=f"does not run here .*{reason}.*maclip build"):
+            load_plan(content, entry, tensorrt_rtx, again)
+
+
+def test_the_library_has_what_its_stand_in_has(rtx):
+    """test_tensorrt_engine runs over a fake; its names are those of the real module."""
+    import tensorrt_rtx
+
+    fake = make_fake_tensorrt(FakeCudart(), {}, validity=(0, 0))
+    for name, value in vars(fake).items():
+        members = vars(value) if isinstance(value, SimpleNamespace) else {}
+        for member in (name, *(f"{name}.{key}" for key in members)):
+            assert attrgetter(member)(tensorrt_rtx) is not None
+    for diagnosis in fake.EngineInvalidityDiagnostics:
+        real = tensorrt_rtx.EngineInvalidityDiagnostics.__members__[diagnosis.name]
+        assert int(real) == int(diagnosis)
+    for kind, members in (
+        ("Runtime", ("get_engine_validity", "engine_header_size", "engine_host_code_allowed")),
+        ("IRuntimeConfig", ("create_runtime_cache", "set_runtime_cache")),
+        ("IRuntimeCache", ("serialize", "deserialize")),
+        ("IExecutionContext", ("is_stream_capturable", "set_device_memory", "set_input_shape")),
+        ("IExecutionContext", ("set_tensor_address", "execute_async_v3")),
+        ("ICudaEngine", ("create_runtime_config", "device_memory_size_v2")),
+    ):
+        assert all(hasattr(getattr(tensorrt_rtx, kind), member) for member in members)
 
 
 def test_a_portable_plan_fits_the_gpus_that_the_library_serves(rtx, bundle, plan):
