@@ -13,6 +13,8 @@ import pytest
 
 from maclip_export.verification import TOLERANCE, compare, draw_scene
 from maclip_runtime import FrameError, Scorer, open_bundle
+from maclip_runtime.device_frames import take_device_frame
+from maclip_runtime.engines.batches import BatchedTensorRtEngine
 from maclip_runtime.engines.cuda import Cuda
 from maclip_runtime.engines.cudart import Cudart, list_libraries
 from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
@@ -145,6 +147,32 @@ def test_libcudart_through_ctypes_gives_the_same_features(open_plan, place):
     found = open_plan("frame.any.fp16.onnx", cuda=Cuda(runtime=runtime))
     for frame in frames:
         assert np.array_equal(found.encode(frame), expected.encode(frame))
+
+
+def test_views_of_several_frames_in_batches_have_the_same_features(own_bundle, library, gpu, host):
+    graph = own_bundle.find("image_encoder", "fp16")
+    chosen = [gpu.compute_capability] if library == "tensorrt-rtx" else []
+    options = PlanOptions(make_profile(graph, FRAMES, (16, 16)), compute_capabilities=chosen)
+    plan = build_plan(own_bundle, graph, library, options)
+    frames = [draw_scene(*size, seed) for seed, size in enumerate([(224, 224), (480, 640)] * 10)]
+    with closing(BatchedTensorRtEngine(own_bundle, plan)) as engine:
+        pending = [engine.submit(frame) for frame in frames]
+        for wait, frame in zip(pending, frames, strict=True):
+            assert compare(wait.result(), host.encode(frame)) <= TOLERANCE["fp16"]
+
+
+def test_frames_on_the_gpu_have_the_features_of_those_on_the_host(open_plan):
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("this torch has no CUDA, or not for this GPU's driver")
+    engine = open_plan("frame.any.fp16.onnx")
+    for seed in range(6):
+        frame = draw_scene(480, 640, seed)
+        on_gpu = torch.from_numpy(frame).cuda()
+        expected = engine.encode(frame)
+        assert np.array_equal(engine.encode(take_device_frame(on_gpu)), expected)
+        padded = torch.nn.functional.pad(on_gpu, (0, 0, 0, 64))[:, :640]
+        assert np.array_equal(engine.encode(take_device_frame(padded)), expected)
 
 
 def test_tensorrt_rtx_compiles_nothing_the_second_time(make_engine, own_bundle, library):
