@@ -390,7 +390,7 @@ def test_modules_of_one_name_are_told_apart(rtx, bundle, plan, found, message):
     assert fault is None if message is None else message in fault
 
 
-def test_plans_of_modules_of_one_name_lie_side_by_side(bundle, monkeypatch):
+def test_plans_of_modules_of_one_name_lie_side_by_side(rtx, bundle, monkeypatch):
     """TensorRT's compiling is stood in for; what is recorded of its GPU is not."""
     monkeypatch.setattr(plans, "import_library", lambda name: library("10.3.0"))
     monkeypatch.setattr(plans, "_compile", lambda *arguments: b"plan")
