@@ -29,7 +29,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What only the development environment has; the environment of the oldest versions leaves it out by -m.
-DEVELOPMENT_FIXTURES = {"rtx", "jsonschema"}
+DEVELOPMENT_FIXTURES = {"rtx", "jsonschema", "cuda_package", "cuda_bindings"}
 
 
 @pytest.hookimpl(tryfirst=True)

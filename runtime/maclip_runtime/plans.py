@@ -18,7 +18,7 @@ from maclip_runtime.bundle.bundle import Bundle
 from maclip_runtime.bundle.manifest import BundleFile, PlanOrigin, Profile, Shape
 from maclip_runtime.bundle.staging import add_file, check_writable
 from maclip_runtime.engines.driver import Gpu, find_driver
-from maclip_runtime.engines.tensorrt_library import import_library, make_logger
+from maclip_runtime.engines.tensorrt_library import import_library, list_capabilities, make_logger
 from maclip_runtime.errors import EngineError, Remedy, UsageError
 from maclip_runtime.files import write_whole
 from maclip_runtime.signals import Held, hold_signals
@@ -100,8 +100,12 @@ def build_plan(
         graph_sha256=graph.sha256,
         profile=options.profile,
         version_compatible=options.version_compatible,
+        multiprocessors=target.multiprocessors if target else None,
+        memory=target.memory if target else None,
     )
     chips = "-".join(f"sm{digits}" for digits in capabilities) or "portable"
+    if target and target.multiprocessors:  # modules of one name and capability, side by side
+        chips += f"x{target.multiprocessors}"
     name = f"{graph.path.removesuffix('.onnx')}.{library}-{trt.__version__}.{chips}.plan"
     # It keeps the graph's role: what it is for does not change by being built.
     entry = replace(graph, path=name, verification=None, float32_nodes={}, plan=origin)
@@ -186,16 +190,15 @@ def _compile(
 def _configure_rtx(trt: ModuleType, config: Any, compute_capabilities: Sequence[str]) -> None:
     # A CUDA graph may only be captured from an engine that takes all its memory from its caller.
     config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
-    known = {name.removeprefix("SM"): value for name, value in _members(trt.ComputeCapability)}
+    served = list_capabilities(trt)
     for index, digits in enumerate(compute_capabilities):
-        if digits not in known:
-            choices = ", ".join(name for name in known if name.isdigit())
+        if digits not in served:
             raise UsageError(
-                f"compute capability {digits}: this tensorrt-rtx builds for {choices}",
+                f"compute capability {digits}: this tensorrt-rtx builds for {', '.join(served)}",
                 "name none for a plan that is portable from 8.0 on",
             )
         config.num_compute_capabilities = len(compute_capabilities)
-        config.set_compute_capability(known[digits], index)
+        config.set_compute_capability(trt.ComputeCapability.__members__[f"SM{digits}"], index)
 
 
 def _configure_tensorrt(trt: ModuleType, config: Any, options: PlanOptions) -> None:
@@ -204,10 +207,6 @@ def _configure_tensorrt(trt: ModuleType, config: Any, options: PlanOptions) -> N
     if options.timing_cache is not None:
         known = options.timing_cache.read_bytes() if options.timing_cache.exists() else b""
         config.set_timing_cache(config.create_timing_cache(known), False)
-
-
-def _members(enumeration: Any) -> list[tuple[str, Any]]:
-    return list(enumeration.__members__.items())
 
 
 def _add_profile(builder: Any, network: Any, config: Any, wanted: Profile, name: str) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from maclip_runtime.bundle.bundle import Bundle, open_bundle
+from maclip_runtime.device_frames import DeviceFrame
 from maclip_runtime.engines.engine import Pending
 from maclip_runtime.engines.select import select_engine
 from maclip_runtime.errors import EngineError, FrameError, PictureError, refuse_unknown
@@ -64,7 +65,7 @@ class Scorer:
         """Score a picture; PictureError if it can't be.
 
         It is a path, an encoded picture as bytes or an open binary file, a PIL image, or a uint8 RGB
-        array `[H, W, 3]`.
+        array `[H, W, 3]`; one on a GPU (`__cuda_array_interface__`, DLPack) stays there.
         """
         path, prepared = describe_picture(picture), self.prepare(picture)
         with _naming(path):
@@ -72,9 +73,11 @@ class Scorer:
         return self.conclude(features, prepared, path)
 
     def score_many(
-        self, pictures: Iterable[Picture | PictureError], *, ahead: int = 2
+        self, pictures: Iterable[Picture | PictureError], *, ahead: int | None = None
     ) -> Iterator[Score | PictureError]:
         """Score pictures in order, working on at most `ahead` more than the one that comes out next.
+
+        By default as many as the engine gains from.
 
         A picture that cannot be scored comes out as its PictureError, in its place, as does a PictureError
         among the pictures; the others are not lost. A score that is there comes out before another picture
@@ -83,6 +86,7 @@ class Scorer:
         it memory, DECODING_BYTES in all.
         """
         under_way: list[_Job] = []
+        ahead = self.engine.ahead if ahead is None else ahead
         with ThreadPoolExecutor(1, thread_name_prefix="maclip-decode") as decoder:
             for job in run_ahead(pictures, partial(self._start, decoder, under_way), ahead):
                 try:
@@ -207,9 +211,12 @@ class Scorer:
         if before:
             wait([job.submitted for job in before])  # now it is known what they hold
         prepared = self.prepare(picture, make_room=partial(_make_room, before))
-        if isinstance(picture, np.ndarray) and np.may_share_memory(picture, prepared.frame):
+        frame = prepared.frame
+        if isinstance(frame, DeviceFrame):
+            return prepared
+        if isinstance(picture, np.ndarray) and np.may_share_memory(picture, frame):
             # The caller's buffer, which may hold the camera's next frame before the engine has this one.
-            return replace(prepared, frame=prepared.frame.copy())
+            return replace(prepared, frame=frame.copy())
         return prepared
 
     def _submit(self, prepared: PreparedFrame) -> tuple[PreparedFrame, Pending]:

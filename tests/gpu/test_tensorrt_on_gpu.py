@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from maclip_export.verification import TOLERANCE, compare, draw_scene
 from maclip_runtime import FrameError, Scorer, open_bundle
+from maclip_runtime.device_frames import take_device_frame
+from maclip_runtime.engines.batches import BatchedTensorRtEngine
 from maclip_runtime.engines.cuda import Cuda
+from maclip_runtime.engines.cudart import Cudart, list_libraries
 from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
-from maclip_runtime.engines.select import rebuild
 from maclip_runtime.engines.tensorrt import TensorRtEngine
 from maclip_runtime.plans import PlanOptions, build_plan, make_profile
 
@@ -29,18 +34,18 @@ def make_engine(own_bundle, library, gpu):
     """Opens a plan of a graph, built for this GPU when it is first asked for."""
     built = {}
 
-    def make(graph, most_views=MOST_VIEWS):
+    def make(graph, most_views=MOST_VIEWS, **settings):
         if (graph, most_views) not in built:
             (file,) = (f for f in own_bundle.manifest.files if f.path == graph)
             profile = make_profile(file, FRAMES, (most_views, most_views))
             chosen = [gpu.compute_capability] if library == "tensorrt-rtx" else []
             options = PlanOptions(profile=profile, compute_capabilities=chosen)
             plan = build_plan(own_bundle, file, library, options)
-            # Kept here: a plan of the same graph with another profile takes its place in the bundle.
-            built[graph, most_views] = (own_bundle.path / plan.path).read_bytes(), plan
-        data, plan = built[graph, most_views]
-        geometry = own_bundle.manifest.method.views
-        return TensorRtEngine(data, plan, geometry, again=rebuild(own_bundle, library))
+            # A plan of the same graph with another profile takes its place in the bundle.
+            kept = replace(plan, path=f"{most_views}-{plan.path}")
+            shutil.copyfile(own_bundle.path / plan.path, own_bundle.path / kept.path)
+            built[graph, most_views] = kept
+        return TensorRtEngine(own_bundle, built[graph, most_views], **settings)
 
     return make
 
@@ -50,8 +55,8 @@ def open_plan(make_engine):
     """The same, closed when the test is over."""
     with ExitStack() as stack:
 
-        def open_it(*arguments):
-            return stack.enter_context(closing(make_engine(*arguments)))
+        def open_it(*arguments, **settings):
+            return stack.enter_context(closing(make_engine(*arguments, **settings)))
 
         yield open_it
 
@@ -127,6 +132,62 @@ def test_a_frame_beyond_the_profile_is_refused_and_the_engine_goes_on(open_plan,
         engine.encode(np.zeros((1081, 1920, 3), np.uint8))
     frame = draw_scene(480, 640)
     assert compare(engine.encode(frame), host.encode(frame)) <= TOLERANCE["fp16"]
+
+
+@pytest.mark.parametrize("place", list(list_libraries()))
+def test_libcudart_through_ctypes_gives_the_same_features(open_plan, place):
+    try:
+        runtime = Cudart(ctypes.CDLL(place))
+    except OSError:
+        pytest.skip(f"{place} is not on this machine, which has a GPU")
+    if int(runtime.cudaSetDevice(0)[0]):
+        pytest.skip(f"{place} is not for this GPU's driver")
+    frames = [draw_scene(480, 640, seed) for seed in range(6)]  # a CUDA graph, too
+    expected = open_plan("frame.any.fp16.onnx")
+    found = open_plan("frame.any.fp16.onnx", cuda=Cuda(runtime=runtime))
+    for frame in frames:
+        assert np.array_equal(found.encode(frame), expected.encode(frame))
+
+
+def test_views_of_several_frames_in_batches_have_the_same_features(own_bundle, library, gpu, host):
+    graph = own_bundle.find("image_encoder", "fp16")
+    chosen = [gpu.compute_capability] if library == "tensorrt-rtx" else []
+    options = PlanOptions(make_profile(graph, FRAMES, (16, 16)), compute_capabilities=chosen)
+    plan = build_plan(own_bundle, graph, library, options)
+    frames = [draw_scene(*size, seed) for seed, size in enumerate([(224, 224), (480, 640)] * 10)]
+    with closing(BatchedTensorRtEngine(own_bundle, plan)) as engine:
+        pending = [engine.submit(frame) for frame in frames]
+        for wait, frame in zip(pending, frames, strict=True):
+            assert compare(wait.result(), host.encode(frame)) <= TOLERANCE["fp16"]
+
+
+def test_frames_on_the_gpu_have_the_features_of_those_on_the_host(open_plan):
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("this torch has no CUDA, or not for this GPU's driver")
+    engine = open_plan("frame.any.fp16.onnx")
+    for seed in range(6):
+        frame = draw_scene(480, 640, seed)
+        on_gpu = torch.from_numpy(frame).cuda()
+        expected = engine.encode(frame)
+        assert np.array_equal(engine.encode(take_device_frame(on_gpu)), expected)
+        padded = torch.nn.functional.pad(on_gpu, (0, 0, 0, 64))[:, :640]
+        assert np.array_equal(engine.encode(take_device_frame(padded)), expected)
+
+
+def test_tensorrt_rtx_compiles_nothing_the_second_time(make_engine, own_bundle, library):
+    if library != "tensorrt-rtx":
+        pytest.skip("TensorRT compiles when it builds; only TensorRT-RTX does on the GPU")
+    frame = draw_scene(480, 640)
+    engine = make_engine("frame.480x640.fp16.onnx")
+    engine.encode(frame)
+    engine.close()
+    (kept,) = own_bundle.path.glob("*frame.480x640.fp16*.kernels")
+    before = kept.read_bytes()
+    engine = make_engine("frame.480x640.fp16.onnx")
+    engine.encode(frame)
+    engine.close()
+    assert kept.read_bytes() == before
 
 
 def test_auto_takes_a_plan_that_fits_and_says_so(open_plan, own_bundle, library):

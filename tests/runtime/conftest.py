@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fake_gpu import FakeCudart, make_fake_tensorrt
+from fake_gpu import FakeCudart, load_as_library, make_fake_tensorrt
 
 from maclip_runtime import open_bundle
 from maclip_runtime.bundle.manifest import PlanOrigin
+from maclip_runtime.engines.batches import BatchedTensorRtEngine
 from maclip_runtime.engines.cuda import Cuda
+from maclip_runtime.engines.cudart import Cudart
 from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
-from maclip_runtime.engines.select import rebuild
 from maclip_runtime.engines.tensorrt import TensorRtEngine
 
 FRAMES = (
@@ -32,6 +34,12 @@ def get_file(bundle, name):
     return found
 
 
+def pose_as_plan(graph, library="tensorrt", version="10.3", capability="86", **details):
+    """The manifest's entry of a graph as if it were a plan built from itself."""
+    origin = PlanOrigin(library, version, (capability,), "Fake", graph.path, graph.sha256, {})
+    return replace(graph, plan=replace(origin, **details))
+
+
 @pytest.fixture(scope="session")
 def small_bundle(rn_small_bundle):
     return open_bundle(rn_small_bundle)
@@ -44,26 +52,53 @@ def host(small_bundle):
     return OnnxRuntimeEngine(small_bundle, encoder)
 
 
+@pytest.fixture(scope="session")
+def plans_bundle(rn_small_bundle, tmp_path_factory):
+    """A copy of it, beside whose plans compiled kernels may be kept."""
+    copy = tmp_path_factory.mktemp("plans") / rn_small_bundle.name
+    return open_bundle(shutil.copytree(rn_small_bundle, copy))
+
+
 @pytest.fixture
-def open_fake(small_bundle):
+def open_fake(plans_bundle):
     """Opens the TensorRT engine on a graph that poses as a plan; checks that everything is given back."""
     opened = []
 
-    def open_engine(graph="frame.any.fp32.onnx", chunk=7, library="tensorrt", cudart=None):
-        cudart = cudart or FakeCudart()
-        origin = PlanOrigin(library, "10.3", ("86",), "Fake", graph, "", {})
-        engine = TensorRtEngine(
-            (small_bundle.path / graph).read_bytes(),
-            replace(get_file(small_bundle, graph), plan=origin),
-            small_bundle.manifest.method.views,
-            again=rebuild(small_bundle, library),
-            trt=make_fake_tensorrt(cudart, {"frame": FRAMES, "views": ((1,), (4,), (chunk,))}),
-            cuda=Cuda(runtime=cudart),
+    def open_engine(
+        graph="frame.any.fp32.onnx",
+        chunk=7,
+        library="tensorrt",
+        cudart=None,
+        *,
+        bundle=None,
+        frames=FRAMES,
+        origin=None,
+        validity=None,
+        over_ctypes=False,
+    ):
+        bundle, cudart = bundle or plans_bundle, cudart or FakeCudart()
+        opened.append((None, cudart))
+        origin = {"library": library, **(origin or {})}
+        plan = pose_as_plan(get_file(bundle, graph), **origin)
+        kind = BatchedTensorRtEngine if plan.role == "image_encoder" else TensorRtEngine
+        counts = (1, min(4, chunk), chunk)
+        profile = {
+            "frame": frames,
+            "views": tuple((count,) for count in counts),
+            "pixels": tuple((count, 3, 224, 224) for count in counts),
+        }
+        engine = kind(
+            bundle,
+            plan,
+            trt=make_fake_tensorrt(cudart, profile, validity),
+            cuda=Cuda(runtime=Cudart(load_as_library(cudart)) if over_ctypes else cudart),
         )
         opened.append((engine, cudart))
         return engine, cudart
 
     yield open_engine
-    for engine, cudart in opened:
-        engine.close()
+    for engine, _ in opened:
+        if engine is not None:
+            engine.close()
+    for _, cudart in opened:  # also of those that did not open
         assert not cudart.live

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from fake_gpu import FakeCudart
 
 from conftest import get_file
 from maclip_runtime import EngineError, FrameError, UsageError
@@ -30,6 +31,11 @@ FAKE = {
     "tensorrt, half in chunks": ("frame.any.fp16.onnx", "tensorrt"),
     "tensorrt, dense": ("dense.any.fp32.onnx", "tensorrt"),
     "tensorrt-rtx, chunks": ("frame.any.fp32.onnx", "tensorrt-rtx"),
+    "tensorrt-rtx, dense": ("dense.any.fp32.onnx", "tensorrt-rtx"),
+    "tensorrt, views in batches": ("image_encoder.fp32.onnx", "tensorrt"),
+    "tensorrt-rtx, half views in batches": ("image_encoder.fp16.onnx", "tensorrt-rtx"),
+    "tensorrt over libcudart, chunks": ("frame.any.fp32.onnx", "tensorrt"),
+    "tensorrt on an integrated GPU, chunks": ("frame.any.fp32.onnx", "tensorrt"),
 }
 
 
@@ -37,7 +43,9 @@ FAKE = {
 def engine(request, small_bundle, open_fake):
     if request.param in FAKE:
         graph, library = FAKE[request.param]
-        yield open_fake(graph, library=library)[0]
+        cudart = FakeCudart(integrated="integrated" in request.param)
+        over_ctypes = "libcudart" in request.param
+        yield open_fake(graph, library=library, cudart=cudart, over_ctypes=over_ctypes)[0]
         return
     graph, view_mode = CPU[request.param]
     opened = OnnxRuntimeEngine(

@@ -30,6 +30,21 @@ def test_the_frame_graph_runs_in_chunks(open_engine, host, frame, micro_batch):
     assert engine.encode(frame) == pytest.approx(host.encode(frame), abs=1e-5)
 
 
+def test_the_chunks_of_a_frame_have_one_size(open_engine, host, frame, monkeypatch):
+    """cuDNN tries its algorithms for each new one."""
+    engine = open_engine("frame.any.fp32.onnx", micro_batch=4)
+    check, sizes = engine._check_rows, []
+
+    def note(features, rows):
+        sizes.append(rows)
+        return check(features, rows)
+
+    monkeypatch.setattr(engine, "_check_rows", note)
+    assert engine.encode(frame) == pytest.approx(host.encode(frame), abs=1e-5)  # 7 views
+    assert engine.encode(frame, range(5)) == pytest.approx(host.encode(frame)[:5], abs=1e-5)
+    assert sizes == [4, 4, 3, 3]
+
+
 def test_a_graph_of_one_size_takes_that_size_and_no_other(open_engine, host):
     engine = open_engine("frame.480x640.fp32.onnx")
     frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
@@ -150,3 +165,34 @@ def test_what_onnxruntime_prints_goes_to_the_log(open_engine, monkeypatch, capsy
         open_engine().close()
     assert capsys.readouterr().out == ""
     assert "onnxruntime: EP Error ... Falling back" in caplog.text
+
+
+def test_cuda_stands_behind_onnxruntimes_tensorrt_and_nothing_behind_cuda(small_bundle):
+    half = get_file(small_bundle, "frame.any.fp16.onnx")
+    (first, settings), (second, others) = session_module._list_providers(
+        "onnxruntime-tensorrt", half, 1
+    )
+    assert (first, second) == ("TensorrtExecutionProvider", "CUDAExecutionProvider")
+    assert settings == {"device_id": "1", "trt_fp16_enable": "1"}
+    assert others == {"device_id": "1", "use_tf32": "0"}
+    assert len(session_module._list_providers("onnxruntime-cuda", half, 0)) == 1
+
+
+def test_cudas_libraries_are_loaded_for_a_gpu_and_what_is_missing_goes_to_the_log(
+    open_engine, monkeypatch, capsys, caplog
+):
+    def preload():
+        print("Failed to load libcublas.so.13")
+
+    monkeypatch.setattr(onnxruntime, "preload_dlls", preload, raising=False)
+    available = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
+    session_module._load_cuda_libraries.cache_clear()
+    caplog.set_level("INFO")
+    open_engine()
+    assert "libcublas" not in caplog.text
+    for _ in range(2):
+        with pytest.raises(EngineError):  # the provider itself is not there
+            open_engine(name="onnxruntime-cuda")
+    assert caplog.text.count("Failed to load libcublas.so.13") == 1
+    assert capsys.readouterr().out == ""

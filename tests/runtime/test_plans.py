@@ -6,19 +6,25 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from operator import attrgetter
+from types import SimpleNamespace
 
 import pytest
+from fake_gpu import FakeCudart, make_fake_tensorrt
 
-from maclip_runtime import EngineError, Scorer, UsageError, open_bundle
-from maclip_runtime.engines.compatibility import check_compatibility
-from maclip_runtime.engines.driver import Gpu, find_driver
+from maclip_runtime import EngineError, Scorer, UsageError, open_bundle, plans
+from maclip_runtime.engines.compatibility import check_compatibility, rebuild
+from maclip_runtime.engines.driver import Driver, Gpu, find_driver
+from maclip_runtime.engines.loading import load_plan
 from maclip_runtime.plans import PlanOptions, build_plan, make_profile
 from maclip_runtime.signals import Interrupted
 from maclip_runtime.vocabulary import ENGINES
 
 no_driver = pytest.mark.skipif(find_driver() is not None, reason="this machine has a GPU")
 
-RTX_3090 = Gpu("RTX 3090", "86", 24_000_000_000)
+RTX_3090 = Gpu("RTX 3090", "86", 24_000_000_000, 82)
+ORIN_64 = Gpu("Orin", "87", 65_900_000_000, 16)
+ORIN_NX = Gpu("Orin", "87", 16_500_000_000, 8)
 SIZES = ((224, 224), (480, 640), (600, 900))
 
 
@@ -50,6 +56,7 @@ def graph_of(bundle, name):
         "frame.480x640.fp16.onnx",
         "score.any.fp16.onnx",
         "dense.480x640.fp16.onnx",
+        "dense.any.fp16.onnx",
         "score.480x640.fp32.onnx",
     ],
 )
@@ -248,8 +255,15 @@ def plan(rtx, bundle):
     return build_plan(bundle, graph, "tensorrt-rtx", options).plan
 
 
+def library(version="1.7.1"):
+    """The library's module, of a version, with the capabilities that the installed TensorRT-RTX serves."""
+    import tensorrt_rtx
+
+    return SimpleNamespace(__version__=version, ComputeCapability=tensorrt_rtx.ComputeCapability)
+
+
 def test_a_plan_fits_the_gpu_and_version_it_was_built_for(rtx, bundle, plan):
-    assert check_compatibility(plan, bundle, rtx, RTX_3090) is None
+    assert check_compatibility(plan, bundle, library(rtx), RTX_3090) is None
 
 
 @pytest.mark.parametrize(
@@ -266,15 +280,128 @@ def test_a_plan_for_anything_else_is_refused_with_the_reason(
     rtx, bundle, plan, plan_changes, gpu_changes, version, message
 ):
     fault = check_compatibility(
-        replace(plan, **plan_changes), bundle, version or rtx, replace(RTX_3090, **gpu_changes)
+        replace(plan, **plan_changes),
+        bundle,
+        library(version or rtx),
+        replace(RTX_3090, **gpu_changes),
     )
     assert fault is not None
     with pytest.raises(AssertionError, match=message):
         raise AssertionError(fault)
 
 
-def test_a_portable_plan_fits_every_later_gpu(rtx, bundle, plan):
+@no_driver
+def test_the_library_itself_is_asked_about_a_plan_and_answers_in_one_line(rtx, bundle, plan):
+    import tensorrt_rtx
+
+    (entry,) = (file for file in open_bundle(bundle.path).manifest.files if file.plan)
+    data = (bundle.path / entry.path).read_bytes()
+    again = rebuild(bundle, "tensorrt-rtx")
+    for content, reason in ((data, "CUDA"), (b"x" * len(data), "malformed engine")):
+        with pytest.raises(EngineError, match=f"does not run here .*{reason}.*maclip build"):
+            load_plan(content, entry, tensorrt_rtx, again)
+
+
+def test_the_library_has_what_its_stand_in_has(rtx):
+    """test_tensorrt_engine runs over a fake; its names are those of the real module."""
+    import tensorrt_rtx
+
+    fake = make_fake_tensorrt(FakeCudart(), {}, validity=(0, 0))
+    for name, value in vars(fake).items():
+        members = vars(value) if isinstance(value, SimpleNamespace) else {}
+        for member in (name, *(f"{name}.{key}" for key in members)):
+            assert attrgetter(member)(tensorrt_rtx) is not None
+    for diagnosis in fake.EngineInvalidityDiagnostics:
+        real = tensorrt_rtx.EngineInvalidityDiagnostics.__members__[diagnosis.name]
+        assert int(real) == int(diagnosis)
+    for kind, members in (
+        ("Runtime", ("get_engine_validity", "engine_header_size", "engine_host_code_allowed")),
+        ("IRuntimeConfig", ("create_runtime_cache", "set_runtime_cache")),
+        ("IRuntimeCache", ("serialize", "deserialize")),
+        ("IExecutionContext", ("is_stream_capturable", "set_device_memory", "set_input_shape")),
+        ("IExecutionContext", ("set_tensor_address", "execute_async_v3")),
+        ("ICudaEngine", ("create_runtime_config", "device_memory_size_v2")),
+    ):
+        assert all(hasattr(getattr(tensorrt_rtx, kind), member) for member in members)
+
+
+def test_a_portable_plan_fits_the_gpus_that_the_library_serves(rtx, bundle, plan):
     portable = replace(plan, compute_capabilities=())
-    for capability in ("80", "90", "120"):
+
+    def check(capability):
         gpu = replace(RTX_3090, compute_capability=capability)
-        assert check_compatibility(portable, bundle, rtx, gpu) is None
+        return check_compatibility(portable, bundle, library(rtx), gpu)
+
+    for capability in ("80", "86", "89", "120"):
+        assert check(capability) is None
+    for capability in ("87", "90", "100"):  # Orin, H100, B200
+        assert "tensorrt-rtx serves compute capability" in check(capability)
+        assert f"has {capability}" in check(capability)
+
+
+@pytest.mark.parametrize(
+    ("built", "installed", "message"),
+    [
+        ("10.3.0", "10.3.0", None),
+        ("10.3.0", "10.13.3.9", None),
+        ("10.3.0", "11.4.0", None),  # NVIDIA: plans of 10 run in 11
+        (
+            "10.13.3.9",
+            "10.3.0",
+            "built by tensorrt 10.13.3.9, and 10.3.0 is installed, which is older",
+        ),
+        ("11.0.0", "10.16.1", "which is older"),
+    ],
+)
+def test_version_compatible_plans_run_in_later_versions_never_in_earlier_ones(
+    rtx, bundle, plan, built, installed, message
+):
+    compatible = replace(
+        plan, library="tensorrt", device=RTX_3090.name, version=built, version_compatible=True
+    )
+    fault = check_compatibility(compatible, bundle, library(installed), RTX_3090)
+    assert fault is None if message is None else message in fault
+    fault = check_compatibility(
+        replace(compatible, version_compatible=False), bundle, library(installed), RTX_3090
+    )
+    assert (fault is None) == (built == installed)
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (ORIN_64, None),
+        (replace(ORIN_64, memory=62_800_000_000), None),  # with more memory set aside
+        (ORIN_NX, "Orin with 16 multiprocessors, and this one has 8"),
+        (replace(ORIN_64, memory=32_900_000_000), "Orin with 66 GB, and this one has 33 GB"),
+    ],
+)
+def test_modules_of_one_name_are_told_apart(rtx, bundle, plan, found, message):
+    built = replace(
+        plan,
+        library="tensorrt",
+        version="10.3.0",
+        compute_capabilities=("87",),
+        device=ORIN_64.name,
+        multiprocessors=ORIN_64.multiprocessors,
+        memory=ORIN_64.memory,
+    )
+    fault = check_compatibility(built, bundle, library("10.3.0"), found)
+    assert fault is None if message is None else message in fault
+
+
+def test_plans_of_modules_of_one_name_lie_side_by_side(rtx, bundle, monkeypatch):
+    """TensorRT's compiling is stood in for; what is recorded of its GPU is not."""
+    monkeypatch.setattr(plans, "import_library", lambda name: library("10.3.0"))
+    monkeypatch.setattr(plans, "_compile", lambda *arguments: b"plan")
+    graph = graph_of(bundle, "frame.any.fp16.onnx")
+    built = []
+    for gpu in (ORIN_64, ORIN_NX):
+        monkeypatch.setattr(plans, "find_driver", lambda gpu=gpu: Driver((12, 6), (gpu,)))
+        profile = make_profile(graph, SIZES, (4, 16))
+        built.append(build_plan(open_bundle(bundle.path), graph, "tensorrt", PlanOptions(profile)))
+    recorded = [file.plan for file in open_bundle(bundle.path).manifest.files if file.plan]
+    assert recorded == [file.plan for file in built]
+    assert [(plan.device, plan.multiprocessors, plan.memory) for plan in recorded] == [
+        (gpu.name, gpu.multiprocessors, gpu.memory) for gpu in (ORIN_64, ORIN_NX)
+    ]

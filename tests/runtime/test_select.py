@@ -1,5 +1,6 @@
 """Which graph or plan runs is decided in one place, with the reasons why not the others."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -69,7 +70,7 @@ def test_auto_tries_plans_before_providers_before_the_cpu(small_bundle, with_gpu
     bundle = with_plans(small_bundle, "frame.480x640.fp16.onnx", "frame.any.fp16.onnx")
     assert [engine for engine, _ in runnable(list_candidates(bundle))] == [
         "tensorrt-rtx", "tensorrt-rtx",
-        "onnxruntime-tensorrt", "onnxruntime-tensorrt-rtx", "onnxruntime-cuda", "onnxruntime-cpu",
+        "onnxruntime-tensorrt-rtx", "onnxruntime-cuda", "onnxruntime-cpu",
     ]  # fmt: skip
     (first, second, *_) = runnable(list_candidates(bundle))
     assert first[1] == "frame.any.fp16.onnx.plan"  # any size before one
@@ -87,9 +88,45 @@ def test_a_dense_plan_is_served_as_dense_and_never_as_exact(small_bundle, with_g
     )  # fmt: skip
 
 
+def test_a_missing_dense_plan_is_built_from_the_dense_graph(small_bundle, with_gpus):
+    (missing,) = list_candidates(small_bundle, "tensorrt", views="dense")
+    assert 'maclip build .* engine="tensorrt" graph="dense' in re.sub(
+        r"build \S+", "build .*", str(missing.fault)
+    )
+    files = [f for f in small_bundle.manifest.files if f.role != "dense_frame_graph"]
+    bundle = replace(small_bundle, manifest=replace(small_bundle.manifest, files=tuple(files)))
+    (missing,) = list_candidates(bundle, "tensorrt", views="dense")
+    assert 'has no dense frame graph; export the bundle with dense="any"' in str(missing.fault)
+
+
+def test_a_gpu_provider_runs_a_dense_graph_in_chunks_before_blocks(small_bundle, with_gpus):
+    (found,) = runnable(list_candidates(small_bundle, "onnxruntime-cuda", views="dense"))
+    assert found[1] == "image_encoder.fp16.onnx"
+    files = tuple(
+        replace(file, chunked=file.chunked or file.path == "dense.any.fp16.onnx")
+        for file in small_bundle.manifest.files
+    )
+    bundle = replace(small_bundle, manifest=replace(small_bundle.manifest, files=files))
+    (found,) = runnable(list_candidates(bundle, "onnxruntime-cuda", views="dense"))
+    assert found[1] == "dense.any.fp16.onnx"
+    (found,) = runnable(list_candidates(bundle, "onnxruntime-cpu", views="dense"))
+    assert found[1] == "image_encoder.fp32.onnx"
+
+
 def test_plans_of_other_graphs_are_no_candidates(small_bundle, with_gpus):
-    bundle = with_plans(small_bundle, "score.any.fp16.onnx", "image_encoder.fp16.onnx")
+    bundle = with_plans(small_bundle, "score.any.fp16.onnx", "text_encoder.fp32.onnx")
     assert runnable(list_candidates(bundle, "tensorrt-rtx")) == []
+
+
+def test_an_encoders_plan_comes_after_those_of_frame_graphs_and_is_never_dense(
+    small_bundle, with_gpus
+):
+    names = ("image_encoder.fp16.onnx", "frame.480x640.fp16.onnx")
+    bundle = with_plans(small_bundle, *names)
+    assert runnable(list_candidates(bundle, "tensorrt-rtx")) == [
+        ("tensorrt-rtx", f"{name}.plan") for name in reversed(names)
+    ]
+    assert runnable(list_candidates(bundle, "tensorrt-rtx", views="dense")) == []
 
 
 def test_a_plan_fits_the_device_that_was_asked_for(small_bundle, with_gpus):
@@ -120,6 +157,44 @@ def test_auto_tries_the_next_where_one_does_not_open(small_bundle, with_gpus, mo
     assert selection.engine.name == "onnxruntime-cpu"
     assert [c.engine for c in selection.passed_over] == list(ENGINES[:-1])
     assert "tensorrt-rtx does not load" in str(selection.passed_over[1].fault)
+
+
+def test_auto_leaves_onnxruntimes_tensorrt_out_and_says_so(small_bundle, with_gpus):
+    (left_out,) = (c for c in list_candidates(small_bundle) if c.engine == "onnxruntime-tensorrt")
+    assert "is not taken by itself: it builds its engines while frames wait" in str(left_out.fault)
+    assert 'ask for it with engine="onnxruntime-tensorrt"' in str(left_out.fault)
+    assert runnable(list_candidates(small_bundle, "onnxruntime-tensorrt"))
+
+
+def test_auto_goes_on_where_a_provider_was_compiled_in_and_does_not_load(
+    small_bundle, with_gpus, monkeypatch
+):
+    """As onnxruntime-gpu without its libraries: it falls back to the CPU by itself, and we do not."""
+    import onnxruntime
+
+    compiled_in = [
+        "NvTensorRTRTXExecutionProvider",
+        "CUDAExecutionProvider",
+        "CPUExecutionProvider",
+    ]
+    tried = []
+
+    class Session(onnxruntime.InferenceSession):
+        def __init__(self, data, options, providers, **settings):
+            (provider, _), *_ = providers
+            tried.append(provider)
+            if provider == "CUDAExecutionProvider":
+                raise RuntimeError("libcudnn.so.9: cannot open shared object file")
+            super().__init__(data, options, providers=["CPUExecutionProvider"], **settings)
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: compiled_in)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    selection = select_engine(small_bundle)
+    assert tried == compiled_in
+    assert selection.engine.name == "onnxruntime-cpu"
+    faults = {c.engine: str(c.fault) for c in selection.passed_over}
+    assert "ONNX Runtime runs CPUExecutionProvider" in faults["onnxruntime-tensorrt-rtx"]
+    assert "libcudnn.so.9: cannot open" in faults["onnxruntime-cuda"]
 
 
 def test_an_engine_asked_for_by_name_runs_or_is_an_error(small_bundle, with_gpus, monkeypatch):

@@ -40,7 +40,7 @@ def read_calibration(directory: Path, geometry: ViewGeometry) -> CalibrationSet:
     frames = []
     for path in _spread(list_pictures(directory, recursive=True), _MOST_MEASURED + _MOST_RANKED):
         try:
-            frame = prepare_frame(path, "native", geometry.size).frame
+            frame = prepare_frame(path, "native", geometry.size).pixels
         except PictureError as error:
             raise CalibrationError(f"{error}; take it out of the calibration pictures") from None
         frames.append(limit_side(frame, _LONGEST_SIDE, shortest=geometry.size))

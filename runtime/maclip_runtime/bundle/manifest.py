@@ -113,7 +113,8 @@ class PlanOrigin:
     """What a plan is tied to: it runs where all of this fits, and nowhere else.
 
     `compute_capabilities` ("86" is 8.6): those it was built for; none means portable, from 8.0 on.
-    `profile`: smallest, best and largest shape of each dynamic input.
+    `profile`: smallest, best and largest shape of each dynamic input. `multiprocessors`, `memory` (bytes):
+    of the GPU that full TensorRT built it on, `device`, whose name may be that of several models.
     """
 
     library: PlanLibrary
@@ -124,6 +125,8 @@ class PlanOrigin:
     graph_sha256: str
     profile: Profile
     version_compatible: bool = False
+    multiprocessors: _Count | None = None
+    memory: _Count | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from maclip_runtime.bundle.bundle import DEMO_NAME, Bundle, open_bundle
 from maclip_runtime.cli.options import DeviceOption, show_option
+from maclip_runtime.engines.cudart import open_runtime
 from maclip_runtime.engines.driver import find_driver
 from maclip_runtime.engines.select import list_candidates
 from maclip_runtime.engines.tensorrt_library import MODULES, import_library
@@ -55,7 +56,7 @@ def doctor(
         _find_nvidia_driver(),
         _find_tensorrt("tensorrt"),
         _find_tensorrt("tensorrt-rtx"),
-        _find_package("cuda-bindings", "the TensorRT engines", "maclip-edge[tensorrt-rtx]"),
+        _find_cuda_runtime(device or 0),
         _find_package("torch", "maclip export", "maclip-edge[export]"),
         _find_package("open_clip_torch", "maclip export", "maclip-edge[export]"),
         _find_package("onnx", "maclip export", "maclip-edge[export]"),
@@ -99,10 +100,24 @@ def _find_nvidia_driver() -> Finding:
         return Finding("NVIDIA driver", False, "no driver (libcuda.so.1), or no GPU")
     gpus = ", ".join(
         f"{gpu.name} ({gpu.compute_capability[:-1]}.{gpu.compute_capability[-1]}, "
-        f"{gpu.memory / 1e9:.0f} GB)"
+        f"{gpu.memory / 1e9:.0f} GB, {gpu.multiprocessors} multiprocessors)"
         for gpu in driver.gpus
     )
     return Finding("NVIDIA driver", True, f"CUDA {driver.cuda[0]}.{driver.cuda[1]}: {gpus}")
+
+
+def _find_cuda_runtime(device: int) -> Finding:
+    if find_driver() is None:
+        return Finding(
+            "CUDA runtime", False, "for the TensorRT engines: needs an NVIDIA driver and GPU"
+        )
+    try:
+        name, _ = open_runtime(device)
+    except EngineError as error:
+        return Finding(
+            "CUDA runtime", False, f"for the TensorRT engines: {error.render(show_option)}"
+        )
+    return Finding("CUDA runtime", True, f"{name}, for the TensorRT engines")
 
 
 def _find_tensorrt(library: PlanLibrary) -> Finding:

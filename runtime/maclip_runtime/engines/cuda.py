@@ -1,16 +1,17 @@
-"""The little of CUDA that an engine needs, over cuda-bindings (12 and 13 have these names alike)."""
+"""The little of CUDA that an engine needs, over either runtime of `cudart`."""
 
 from __future__ import annotations
 
 import ctypes
-import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from maclip_runtime.engines.cudart import open_runtime
 from maclip_runtime.errors import EngineError
 
 _NOT_READY = 600  # cudaErrorNotReady
@@ -22,24 +23,31 @@ def pad(size: int) -> int:
     return -(-size // _ALIGNMENT) * _ALIGNMENT
 
 
+@dataclass(frozen=True)
+class Buffer:
+    """Memory that host and device exchange: page-locked bytes on the host, and their place on the device.
+
+    `shared`: both are the same memory, as a GPU that shares the host's can have it; nothing is copied then.
+    """
+
+    host: NDArray[np.uint8]
+    device: int
+    shared: bool
+
+
 class Cuda:
     """Streams, events, memory and graphs of one device; `close` frees everything it made.
 
-    device: its number. runtime: the module `cuda.bindings.runtime`, or something with the same functions.
+    device: its number. runtime: by default what `open_runtime` finds, or something with its functions.
     Every method raises EngineError if its CUDA call fails.
     """
 
     def __init__(self, device: int = 0, runtime: Any = None) -> None:
-        if runtime is None:
-            try:
-                runtime = importlib.import_module("cuda.bindings.runtime")
-            except ImportError as error:
-                raise EngineError(
-                    f"cuda-bindings cannot be imported ({error})",
-                    "install it with: pip install 'maclip-edge[tensorrt-rtx]'",
-                ) from None
-        self._api, self._device = runtime, device
+        self._api = runtime if runtime is not None else open_runtime(device)[1]
+        self._device = device
         self._made: list[tuple[Callable[[Any], Any], Any]] = []
+        attribute = self._api.cudaDeviceAttr.cudaDevAttrIntegrated
+        self._integrated = bool(self._check(self._api.cudaDeviceGetAttribute(attribute, device)))
 
     def use_device(self) -> None:
         """Make the device this thread's own: CUDA keeps one per thread."""
@@ -60,29 +68,45 @@ class Cuda:
         """The address of `size` bytes on the device."""
         return int(self._keep(self._api.cudaFree, self._api.cudaMalloc(pad(size))))
 
-    def allocate_pinned(self, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
-        """An array in page-locked memory: copies to and from it run beside the host."""
-        kind = np.dtype(dtype)
-        size = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
-        address = self._keep(
-            self._api.cudaFreeHost,
-            self._api.cudaHostAlloc(max(size, 1), self._api.cudaHostAllocDefault),
-        )
-        memory = (ctypes.c_uint8 * size).from_address(int(address))
-        return np.ctypeslib.as_array(memory).view(kind).reshape(shape)
+    def make_buffer(self, size: int) -> Buffer:
+        """`size` bytes for what is uploaded or downloaded.
 
-    def upload(self, target: int, source: NDArray[Any], stream: Any) -> None:
-        """Copy a pinned array to the device, in its turn on the stream."""
-        kind = self._api.cudaMemcpyKind.cudaMemcpyHostToDevice
-        self._check(
-            self._api.cudaMemcpyAsync(target, source.ctypes.data, source.nbytes, kind, stream)
-        )
+        Page-locked, so that copies run beside the host; an integrated GPU uses the host's memory itself.
+        """
+        size = pad(size)
+        api, shared = self._api, self._integrated
+        flag = api.cudaHostAllocMapped if shared else api.cudaHostAllocDefault
+        address = int(self._keep(api.cudaFreeHost, api.cudaHostAlloc(size, flag)))
+        memory = (ctypes.c_uint8 * size).from_address(address)
+        if shared:
+            device = int(self._check(api.cudaHostGetDevicePointer(address, 0)))
+        else:
+            device = self.allocate(size)
+        return Buffer(np.ctypeslib.as_array(memory), device, shared)
 
-    def download(self, target: NDArray[Any], source: int, stream: Any) -> None:
-        """Copy from the device to a pinned array, in its turn on the stream."""
-        kind = self._api.cudaMemcpyKind.cudaMemcpyDeviceToHost
+    def upload(self, buffer: Buffer, size: int, stream: Any) -> None:
+        """Bring the first bytes of a buffer to the device, in its turn on the stream."""
+        if not buffer.shared:
+            kind = self._api.cudaMemcpyKind.cudaMemcpyHostToDevice
+            source = buffer.host.ctypes.data
+            self._check(self._api.cudaMemcpyAsync(buffer.device, source, size, kind, stream))
+
+    def download(self, buffer: Buffer, size: int, stream: Any) -> None:
+        """Bring the first bytes of a buffer to the host, in its turn on the stream."""
+        if not buffer.shared:
+            kind = self._api.cudaMemcpyKind.cudaMemcpyDeviceToHost
+            target = buffer.host.ctypes.data
+            self._check(self._api.cudaMemcpyAsync(target, buffer.device, size, kind, stream))
+
+    def copy_rows(
+        self, buffer: Buffer, address: int, pitch: int, width: int, rows: int, stream: Any
+    ) -> None:
+        """Copy rows of `width` bytes, `pitch` apart on the device, to a buffer, in turn on the stream."""
+        kind = self._api.cudaMemcpyKind.cudaMemcpyDeviceToDevice
         self._check(
-            self._api.cudaMemcpyAsync(target.ctypes.data, source, target.nbytes, kind, stream)
+            self._api.cudaMemcpy2DAsync(
+                buffer.device, width, address, pitch, width, rows, kind, stream
+            )
         )
 
     def record(self, event: Any, stream: Any) -> None:
@@ -126,20 +150,22 @@ class Cuda:
         made: list[Any] = []
         mode = self._api.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._check(self._api.cudaStreamBeginCapture(stream, mode))
+        graph = None
         try:
-            yield made
+            try:
+                yield made
+            finally:  # ends it, whatever state it is in
+                status, graph = self._api.cudaStreamEndCapture(stream)
+            self._check((status,))
+            made.append(
+                self._keep(self._api.cudaGraphExecDestroy, self._api.cudaGraphInstantiate(graph, 0))
+            )
         except BaseException:
-            self._api.cudaStreamEndCapture(stream)  # ends it, whatever state it is in
             self._api.cudaGetLastError()  # which would be reported by the next call otherwise
             raise
-        status, graph = self._api.cudaStreamEndCapture(stream)
-        if int(status):
-            self._api.cudaGetLastError()
-        self._check((status, graph))
-        made.append(
-            self._keep(self._api.cudaGraphExecDestroy, self._api.cudaGraphInstantiate(graph, 0))
-        )
-        self._check(self._api.cudaGraphDestroy(graph))
+        finally:
+            if graph:
+                self._api.cudaGraphDestroy(graph)
 
     def launch(self, graph: Any, stream: Any) -> None:
         """Replay a captured graph on the stream."""

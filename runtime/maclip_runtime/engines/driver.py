@@ -9,16 +9,21 @@ from __future__ import annotations
 import ctypes
 from dataclasses import dataclass
 
-_COMPUTE_CAPABILITY_MAJOR, _COMPUTE_CAPABILITY_MINOR = 75, 76  # CUdevice_attribute
+_MULTIPROCESSORS = 16  # CUdevice_attribute
+_COMPUTE_CAPABILITY_MAJOR, _COMPUTE_CAPABILITY_MINOR = 75, 76
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU: its name, compute capability as digits ("86" is 8.6), and memory in bytes."""
+    """One GPU: its name, compute capability as digits ("86" is 8.6), memory in bytes, multiprocessors.
+
+    The name alone does not tell a model: "Orin" is that of several modules.
+    """
 
     name: str
     compute_capability: str
     memory: int
+    multiprocessors: int | None = None
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,16 @@ def find_driver() -> Driver | None:
 
 def _describe_gpu(library: ctypes.CDLL, index: int) -> Gpu | None:
     device, memory, name = ctypes.c_int(), ctypes.c_size_t(), ctypes.create_string_buffer(256)
-    major, minor = ctypes.c_int(), ctypes.c_int()
+    major, minor, multiprocessors = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
     failed = (
         library.cuDeviceGet(ctypes.byref(device), index)
         or library.cuDeviceGetName(name, len(name), device)
         or library.cuDeviceTotalMem_v2(ctypes.byref(memory), device)
         or library.cuDeviceGetAttribute(ctypes.byref(major), _COMPUTE_CAPABILITY_MAJOR, device)
         or library.cuDeviceGetAttribute(ctypes.byref(minor), _COMPUTE_CAPABILITY_MINOR, device)
+        or library.cuDeviceGetAttribute(ctypes.byref(multiprocessors), _MULTIPROCESSORS, device)
     )
-    return None if failed else Gpu(name.value.decode(), f"{major.value}{minor.value}", memory.value)
+    if failed:
+        return None
+    capability = f"{major.value}{minor.value}"
+    return Gpu(name.value.decode(), capability, memory.value, multiprocessors.value)

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from maclip_runtime.errors import EngineError, FrameError, UsageError
+from maclip_runtime.device_frames import DeviceFrame
+from maclip_runtime.errors import EngineError, FrameError, Remedy, UsageError
 from maclip_runtime.method.geometry import ViewGeometry
 from maclip_runtime.method.pixels import Floats, Frame
 from maclip_runtime.vocabulary import EngineName, Precision, ViewMode
@@ -54,13 +55,15 @@ class Engine(ABC):
     precision: Precision
     view_mode: ViewMode
     device: int | None
+    takes_device_frames: bool = False
+    ahead: int = 2  # frames worth having under way beside the one that is waited for
 
     def __init__(self, geometry: ViewGeometry) -> None:
         self._geometry = geometry
         self._closed = False
 
     @abstractmethod
-    def submit(self, frame: Frame, views: Sequence[int] | None = None) -> Pending:
+    def submit(self, frame: Frame | DeviceFrame, views: Sequence[int] | None = None) -> Pending:
         """Take a frame of at least S x S pixels, and return what will have its views' features.
 
         views: indices of those wanted, in the order wanted, the last one (V - 1) being the global view; by
@@ -68,7 +71,7 @@ class Engine(ABC):
         frame that this engine cannot take, EngineError after `close`.
         """
 
-    def encode(self, frame: Frame, views: Sequence[int] | None = None) -> Floats:
+    def encode(self, frame: Frame | DeviceFrame, views: Sequence[int] | None = None) -> Floats:
         """Submit a frame and wait for its features `[N, D]`."""
         return self.submit(frame, views).result()
 
@@ -76,10 +79,18 @@ class Engine(ABC):
     def close(self) -> None:
         """Finish what was submitted and give back what the engine holds; no frame is taken afterwards."""
 
-    def _check(self, frame: Frame, views: Sequence[int] | None) -> None:
+    def _check(self, frame: Frame | DeviceFrame, views: Sequence[int] | None) -> None:
         """Refuse what no engine can take."""
         if self._closed:
             raise EngineError(f"{self.name} is closed", "open the scorer again")
+        if isinstance(frame, DeviceFrame) and not self.takes_device_frames:
+            raise FrameError(
+                f"{self.name} takes frames in the host's memory, and this one is on a GPU",
+                Remedy(
+                    "copy it to the host, or use a frame graph's plan ({engine})",
+                    settings={"engine": "tensorrt"},
+                ),
+            )
         height, width = frame.shape[:2]
         size = self._geometry.size
         if min(height, width) < size:
@@ -87,6 +98,8 @@ class Engine(ABC):
                 f"a frame of {height} x {width} is smaller than a view of {size} x {size}"
             )
         count = self._geometry.count(height, width)
+        if views is not None and not len(views):
+            raise UsageError("no views are asked for", "name at least one, or none for all")
         if views is not None and not all(0 <= view < count for view in views):
             raise UsageError(
                 f"views {list(views)} are not all in 0 to {count - 1}",

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from maclip_runtime.bundle.bundle import Bundle
 from maclip_runtime.bundle.manifest import BundleFile
+from maclip_runtime.device_frames import DeviceFrame
+from maclip_runtime.engines.chunks import split_evenly
 from maclip_runtime.engines.engine import EncodingTime, Engine
 from maclip_runtime.engines.session import describe_tensors, open_session
 from maclip_runtime.engines.signature import check_features, check_signature
@@ -76,9 +78,10 @@ class OnnxRuntimeEngine(Engine):
         # One frame at a time: each run takes all threads, and memory does not grow with the callers.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="maclip-onnxruntime")
 
-    def submit(self, frame: Frame, views: Sequence[int] | None = None) -> _Pending:
+    def submit(self, frame: Frame | DeviceFrame, views: Sequence[int] | None = None) -> _Pending:
         """Take a frame; see `Engine.submit`."""
         self._check(frame, views)
+        assert not isinstance(frame, DeviceFrame)
         accepted = self._file.inputs["frame"].shape if "frame" in self._file.inputs else ()
         if any(
             isinstance(want, int) and want != have
@@ -164,20 +167,20 @@ class OnnxRuntimeEngine(Engine):
         return features if views is None else features[list(views)]
 
     def _run_chunks(self, frame: Frame, views: Sequence[int] | None, pending: _Pending) -> Floats:
-        """A frame graph on portions of the views, the frame bound, and so uploaded, once."""
+        """A frame graph on equal portions of the views, the frame bound, and so uploaded, once."""
         binding = self._session.io_binding()
         binding.bind_cpu_input("frame", np.ascontiguousarray(frame))
         count = self._geometry.count(*frame.shape[:2])
         wanted = np.arange(count) if views is None else np.asarray(views, np.int64)
         pending.pixels = len(wanted) * self._geometry.size**2
+        split = split_evenly(len(wanted), self._micro_batch)
         portions = []
-        for start in range(0, len(wanted), self._micro_batch):
-            chunk = np.ascontiguousarray(wanted[start : start + self._micro_batch])
-            binding.bind_cpu_input("views", chunk)
+        for chunk in split.fill(wanted):  # of one size: cuDNN tries algorithms for each new one
+            binding.bind_cpu_input("views", np.ascontiguousarray(chunk))
             binding.bind_output("features")
             self._session.run_with_iobinding(binding)
-            portions.append(self._check_rows(binding.copy_outputs_to_cpu()[0], len(chunk)))
-        return np.concatenate(portions)
+            portions.append(self._check_rows(binding.copy_outputs_to_cpu()[0], split.chunk))
+        return np.concatenate(portions)[: split.count]
 
 
 class _Pending:

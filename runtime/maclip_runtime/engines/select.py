@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from maclip_runtime.bundle.bundle import Bundle
-from maclip_runtime.bundle.manifest import BundleFile
-from maclip_runtime.engines.compatibility import check_compatibility
+from maclip_runtime.bundle.manifest import BundleFile, Role
+from maclip_runtime.engines.batches import BatchedTensorRtEngine
+from maclip_runtime.engines.compatibility import check_compatibility, rebuild
 from maclip_runtime.engines.driver import Driver, find_driver
 from maclip_runtime.engines.engine import Engine
 from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
 from maclip_runtime.engines.session import check_provider
+from maclip_runtime.engines.tensorrt import TensorRtEngine
 from maclip_runtime.engines.tensorrt_library import import_library
 from maclip_runtime.errors import (
     BundleError,
@@ -41,6 +43,14 @@ from maclip_runtime.vocabulary import (
 
 logger = logging.getLogger(__name__)
 
+_PLAN_ROLES: tuple[Role, ...] = ("frame_graph", "dense_frame_graph", "image_encoder")
+# What "auto" leaves out, though it may run: the reason.
+_BY_NAME_ONLY: dict[EngineName, str] = {
+    # Its networks are weakly typed, in which a type is a hint to TensorRT (NVIDIA/TensorRT #1196); and it
+    # builds for every new range of shapes, where a plan is built once.
+    "onnxruntime-tensorrt": "it builds its engines while frames wait, which takes minutes, and may compute "
+    "in half what the graph has in float32",
+}
 _USE_CPU = Remedy("use {engine}", settings={"engine": "onnxruntime-cpu"})
 
 
@@ -78,9 +88,10 @@ def select_engine(
     """Open the first candidate that opens.
 
     choice: an engine by name, which runs or is an error, or "auto": a plan that fits this machine, else a
-    GPU provider of ONNX Runtime, else the CPU. precision: of the graph; by default half on a GPU where
-    there is one, else float32. views: "dense" encodes neighbouring windows together (ResNets). threads: CPU
-    threads, by default one per physical core. device: number of the GPU, by default the first.
+    GPU provider of ONNX Runtime (but TensorRT's, which is taken by name only), else the CPU. precision: of
+    the graph; by default half on a GPU where there is one, else float32. views: "dense" encodes
+    neighbouring windows together (ResNets). threads: CPU threads, by default one per physical core. device:
+    number of the GPU, by default the first.
     Raises EngineError (BundleError where the bundle lacks the graph) if nothing can run, with what
     is missing and what to do.
     """
@@ -124,6 +135,10 @@ def list_candidates(
     driver = find_driver()
     for engine in ENGINES if choice == "auto" else (choice,):
         fault = _find_machine_fault(engine, driver, device)
+        if fault is None and choice == "auto" and engine in _BY_NAME_ONLY:
+            cause = f"{engine} is not taken by itself: {_BY_NAME_ONLY[engine]}"
+            wanted = Remedy("ask for it with {engine}", settings={"engine": engine})
+            fault = EngineError(cause, wanted)
         if fault is not None:
             yield Candidate(engine, None, views, fault)
         elif engine in PLAN_LIBRARIES:
@@ -140,11 +155,9 @@ def open_candidate(
     file = candidate.file
     assert file is not None
     if file.plan is not None:
-        from maclip_runtime.engines.tensorrt import TensorRtEngine
-
-        again = rebuild(bundle, file.plan.library)
-        geometry = bundle.manifest.method.views
-        return TensorRtEngine(bundle.read(file), file, geometry, again=again, device=device or 0)
+        if file.role == "image_encoder":
+            return BatchedTensorRtEngine(bundle, file, device=device or 0)
+        return TensorRtEngine(bundle, file, device=device or 0)
     return OnnxRuntimeEngine(
         bundle,
         file,
@@ -153,12 +166,6 @@ def open_candidate(
         threads=threads,
         device=device or 0,
     )
-
-
-def rebuild(bundle: Bundle, library: PlanLibrary, **settings: object) -> Remedy:
-    """The remedy of building a plan (again), with further settings; None for one to be chosen."""
-    settings = {"engine": library, **settings}
-    return Remedy("build one for this machine", ("build", str(bundle.path)), settings)
 
 
 def _find_machine_fault(
@@ -189,14 +196,24 @@ def _list_plans(
     driver: Driver,
     device: int,
 ) -> Iterator[Candidate]:
-    """The plans of frame graphs: those that work a frame off in chunks first, for they take any size."""
+    """The plans: those of frame graphs that work a frame off in chunks first, for they take any size.
+
+    Then those of one size, then those of the encoder, for which the host cuts the views.
+    """
     again = rebuild(bundle, library)
+    if views == "dense":
+        graphs = bundle.list_graphs("dense_frame_graph")
+        if not graphs:
+            yield Candidate(library, None, views, _refuse_without_dense_graph(bundle))
+            return
+        half = [graph for graph in graphs if graph.precision == "fp16"]
+        again = rebuild(bundle, library, graph=(half or graphs)[0].path)
     plans = [
         file
         for file in bundle.manifest.files
         if file.plan is not None
         and file.plan.library == library
-        and file.role in ("frame_graph", "dense_frame_graph")
+        and file.role in _PLAN_ROLES
         and file.view_mode == views
         and precision in (None, file.precision)
     ]
@@ -205,15 +222,19 @@ def _list_plans(
         yield Candidate(library, None, views, EngineError(cause, again))
         return
     try:
-        version = str(import_library(library).__version__)
+        trt = import_library(library)
     except EngineError as error:
         yield Candidate(library, None, views, error)
         return
-    for file in sorted(plans, key=lambda file: (not file.chunked, file.precision != "fp16")):
+    for file in sorted(plans, key=_rank_plan):
         assert file.plan is not None
-        reason = check_compatibility(file.plan, bundle, version, driver.gpus[device])
+        reason = check_compatibility(file.plan, bundle, trt, driver.gpus[device])
         fault = EngineError(f"{file.path} does not fit: {reason}", again) if reason else None
         yield Candidate(library, file, views, fault)
+
+
+def _rank_plan(file: BundleFile) -> tuple[bool, bool, bool]:
+    return file.role == "image_encoder", not file.chunked, file.precision != "fp16"
 
 
 def _choose_graph(
@@ -225,14 +246,12 @@ def _choose_graph(
     precisions = default if precision is None else (precision,)
     for wanted in precisions:
         encoders = bundle.list_graphs("image_encoder", precision=wanted)
-        if views == "dense":
-            for file in encoders:
-                fault = None if file.takes_any_size else _refuse_dense(bundle)
-                return Candidate(engine, file, views, fault)
-            continue
-        frame_graphs = bundle.list_graphs("frame_graph", precision=wanted)
+        role: Role = "dense_frame_graph" if views == "dense" else "frame_graph"
+        frame_graphs = bundle.list_graphs(role, precision=wanted)
         for file in [*(f for f in frame_graphs if on_gpu and f.chunked), *encoders]:
-            return Candidate(engine, file, views)
+            blocks = views == "dense" and file.role == "image_encoder"
+            fault = _refuse_dense(bundle) if blocks and not file.takes_any_size else None
+            return Candidate(engine, file, views, fault)
     missing = BundleError(
         f"{bundle.path}: has no image encoder in {' or '.join(precisions)}",
         Remedy(
@@ -241,6 +260,13 @@ def _choose_graph(
         ),
     )
     return Candidate(engine, None, views, missing)
+
+
+def _refuse_without_dense_graph(bundle: Bundle) -> BundleError:
+    return BundleError(
+        f"{bundle.path}: has no dense frame graph",
+        Remedy("export the bundle with {dense}", settings={"dense": "any"}),
+    )
 
 
 def _refuse_dense(bundle: Bundle) -> EngineError:

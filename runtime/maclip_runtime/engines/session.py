@@ -7,6 +7,7 @@ import logging
 import platform
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -80,6 +81,34 @@ def describe_tensors(tensors: Any) -> dict[str, Tensor]:
     }
 
 
+@cache
+def _load_cuda_libraries() -> None:
+    """Load CUDA and cuDNN from NVIDIA's packages on PyPI, where ONNX Runtime (1.21) knows how."""
+    onnxruntime = import_onnxruntime()
+    if hasattr(onnxruntime, "preload_dlls"):
+        with redirect_stdout(io.StringIO()) as said:  # it prints what it does not find
+            onnxruntime.preload_dlls()
+        for line in said.getvalue().splitlines():
+            logger.info("onnxruntime: %s", line)
+
+
+def _list_providers(
+    name: EngineName, file: BundleFile, device: int
+) -> list[tuple[str, dict[str, str]]]:
+    """The provider behind an engine name with its settings, and CUDA's behind TensorRT's."""
+    if name == "onnxruntime-cpu":
+        return [(PROVIDERS[name], {})]
+    settings = {"device_id": str(device)}
+    # TF32, CUDA's default, keeps ten bits of a product's factors.
+    cuda = (PROVIDERS["onnxruntime-cuda"], {**settings, "use_tf32": "0"})
+    if name == "onnxruntime-cuda":
+        return [cuda]
+    if name == "onnxruntime-tensorrt":  # what it cannot run, the GPU still does
+        half = "1" if file.precision == "fp16" else "0"
+        return [(PROVIDERS[name], {**settings, "trt_fp16_enable": half}), cuda]
+    return [(PROVIDERS[name], settings)]
+
+
 def open_session(
     bundle: Bundle, file: BundleFile, name: EngineName, threads: int | None, device: int
 ) -> Any:
@@ -100,10 +129,9 @@ def open_session(
         options.intra_op_num_threads = threads
     if file.precision == "int8" and overflows_int8():
         options.add_session_config_entry("session.x64quantprecision", "1")
-    settings = {} if name == "onnxruntime-cpu" else {"device_id": str(device)}
-    if name == "onnxruntime-cuda":
-        settings["use_tf32"] = "0"  # TF32, CUDA's default, keeps ten bits of a product's factors
     provider = PROVIDERS[name]
+    if name != "onnxruntime-cpu":
+        _load_cuda_libraries()
     # What is hashed is what is loaded. The checksum takes as long as half of the loading: the two run side
     # by side, and nothing is run before both are done. A damaged file is called that, whatever ONNX Runtime
     # made of it.
@@ -115,7 +143,7 @@ def open_session(
             # ONNX Runtime 1.17 knows no enable_fallback: it prints that it falls back.
             with redirect_stdout(io.StringIO()) as said:
                 session = onnxruntime.InferenceSession(
-                    data, options, providers=[(provider, settings)], enable_fallback=0
+                    data, options, providers=_list_providers(name, file, device), enable_fallback=0
                 )
             for line in said.getvalue().splitlines():
                 logger.info("onnxruntime: %s", line)

@@ -2,61 +2,108 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maclip_runtime.bundle.manifest import Shape
-from maclip_runtime.engines.cuda import Cuda, pad
+from maclip_runtime.engines.chunks import Split
+from maclip_runtime.engines.cuda import Buffer, Cuda, pad
+from maclip_runtime.engines.engine import EncodingTime
+from maclip_runtime.errors import EngineError
+from maclip_runtime.method.pixels import Floats
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Slot:
-    """One of the frames under way: its memory, and its CUDA graph once there is one."""
+    """The memory of one of the frames under way.
 
-    frame_host: NDArray[Any]  # pinned uint8, room for the largest frame
-    frame: int
-    indices_host: NDArray[Any]  # pinned int64, room for the chunks of the largest frame
-    indices: int
-    features_host: NDArray[Any]  # pinned float32 [rows, D]
-    features: int
+    Of `indices` (int64) and `features` (float32) each chunk begins where a tensor may; see `locate`.
+    """
+
+    frame: Buffer
+    indices: Buffer
+    features: Buffer
     started: Any  # event: the upload begins
     uploaded: Any  # event: the frame is on the device
     done: Any  # event: the features are on the host
-    graph: Any = None  # for frames of the engine's present shape
 
 
-@dataclass(frozen=True)
-class Split:
-    """How a frame is worked off: `count` views in `chunks` of `chunk` each, the last filled up."""
+@dataclass
+class SlotPending:
+    """A frame under way in a slot; its features are copied out of it when somebody wants either.
 
-    count: int
-    chunks: int
-    chunk: int
+    download: waits for the device and copies them. is_done: whether it would wait.
+    """
+
+    slot: Slot
+    download: Callable[[], tuple[Floats, EncodingTime]]
+    is_done: Callable[[], bool]
+    owner: Any = None  # of memory that the device may still read
+    time: EncodingTime = field(default_factory=lambda: EncodingTime({}, 0))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _features: Floats | None = None
+    _error: EngineError | None = None
+
+    def result(self) -> Floats:
+        """The features; waits for the device."""
+        self.collect()
+        if self._features is None:
+            assert self._error is not None
+            raise self._error
+        return self._features
+
+    def done(self) -> bool:
+        """Whether the device has finished it."""
+        with self._lock:
+            return self._is_collected or self.is_done()
+
+    def collect(self) -> None:
+        """Empty the slot for another frame, once; an error is kept for whoever waits for this frame."""
+        with self._lock:
+            if self._is_collected:
+                return
+            try:
+                self._features, self.time = self.download()
+            except EngineError as error:
+                self._error = error
+            self.owner = None
+
+    @property
+    def _is_collected(self) -> bool:
+        return self._features is not None or self._error is not None
 
 
-def split_views(count: int, limit: int | None) -> Split:
-    """Chunks as even as can be, of at most `limit` views; all at once where there is none."""
-    if limit is None:
-        return Split(count, 1, count)
-    chunks = -(-count // limit)
-    return Split(count, chunks, -(-count // chunks))
+def measure_rows(split: Split, row_bytes: int) -> int:
+    """Bytes of all chunks, a row a view."""
+    return split.chunks * pad(split.chunk * row_bytes)
 
 
-def allocate_slot(cuda: Cuda, frame: Shape, views: Split, dim: int) -> Slot:
-    """Room for a frame `[H, W, 3]` and its features; smaller frames, with smaller chunks, fit as well."""
-    indices = views.chunks * pad(views.chunk * 8)
-    pixels = int(np.prod(frame))
-    rows = views.chunks * views.chunk
+def write_indices(slot: Slot, views: NDArray[Any], split: Split) -> int:
+    """Put the chunks' views into a slot, the last chunk filled up with its last view; returns the bytes."""
+    size = measure_rows(split, 8)
+    table = slot.indices.host[:size].view(np.int64).reshape(split.chunks, -1)
+    table[:, : split.chunk] = split.fill(views)
+    return size
+
+
+def read_features(slot: Slot, split: Split, dim: int) -> Floats:
+    """The features `[count, D]` of a slot that the device is done with, a copy."""
+    table = slot.features.host[: measure_rows(split, dim * 4)].view(np.float32)
+    chunks = table.reshape(split.chunks, -1)[:, : split.chunk * dim]
+    return np.array(chunks.reshape(-1, dim)[: split.count])
+
+
+def allocate_slot(cuda: Cuda, frame: Shape, splits: list[Split], dim: int) -> Slot:
+    """Room for frames up to `[H, W, 3]`, and the views and features of any of `splits`."""
     return Slot(
-        frame_host=cuda.allocate_pinned((pixels,), np.uint8),
-        frame=cuda.allocate(pixels),
-        indices_host=cuda.allocate_pinned((indices // 8,), np.int64),
-        indices=cuda.allocate(indices),
-        features_host=cuda.allocate_pinned((rows, dim), np.float32),
-        features=cuda.allocate(views.chunks * pad(views.chunk * dim * 4)),
+        frame=cuda.make_buffer(int(np.prod(frame))),
+        indices=cuda.make_buffer(max(measure_rows(split, 8) for split in splits)),
+        features=cuda.make_buffer(max(measure_rows(split, dim * 4) for split in splits)),
         started=cuda.make_event(),
         uploaded=cuda.make_event(),
         done=cuda.make_event(),

@@ -2,160 +2,138 @@
 
 The host uploads three bytes a pixel and the views wanted, and nothing else. Two slots take turns: while the
 compute stream works on one frame, the copy stream uploads the next. A plan with the input `views` works a
-frame off in equal chunks that its profile can take (the last chunk repeats the last view to fill up), so
-memory is bounded by the chunk, and one CUDA graph per slot replays all chunks of a frame. Memory is taken
-once, for the largest frame of the profile.
+frame off in chunks of one size that its profile can take (the last chunk repeats the last view to fill
+up), so memory is bounded by the chunk, and one CUDA graph per slot replays all chunks of a frame. Memory is
+taken once, for the largest frame of the profile.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from maclip_runtime.bundle.bundle import Bundle
 from maclip_runtime.bundle.manifest import BundleFile, Shape
+from maclip_runtime.device_frames import DeviceFrame, DevicePixels
+from maclip_runtime.engines.chunks import Split, split_alike, split_evenly
+from maclip_runtime.engines.compatibility import rebuild
 from maclip_runtime.engines.cuda import Cuda, pad
 from maclip_runtime.engines.engine import EncodingTime, Engine
-from maclip_runtime.engines.loading import load_plan
+from maclip_runtime.engines.execution import Execution
 from maclip_runtime.engines.signature import check_features
-from maclip_runtime.engines.slots import Slot, Split, allocate_slot, split_views
+from maclip_runtime.engines.slots import (
+    Slot,
+    SlotPending,
+    allocate_slot,
+    measure_rows,
+    read_features,
+    write_indices,
+)
 from maclip_runtime.engines.tensorrt_library import import_library
 from maclip_runtime.errors import EngineError, FrameError, Remedy
-from maclip_runtime.method.geometry import ViewGeometry
 from maclip_runtime.method.pixels import Floats, Frame
-from maclip_runtime.vocabulary import PlanLibrary
 
 _SLOTS = 2
-# A shape that comes a third time is worth a CUDA graph; cameras of alternating sizes never get that far.
-_CAPTURE_AT = 3
-
-
-@dataclass
-class _Pending:
-    """A frame under way in a slot; its features are copied out of it when somebody wants either."""
-
-    engine: TensorRtEngine
-    slot: Slot
-    rows: NDArray[np.intp]  # of the features on the host, those wanted
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    features: Floats | None = None
-    time: EncodingTime = field(default_factory=lambda: EncodingTime({}, 0))
-
-    def result(self) -> Floats:
-        """The features; waits for the device."""
-        self.collect()
-        assert self.features is not None
-        return self.features
-
-    def done(self) -> bool:
-        """Whether the device has finished it."""
-        return self.features is not None or self.engine.is_done(self.slot)
-
-    def collect(self) -> None:
-        """Wait for the device and copy the features out of the slot, once."""
-        with self.lock:
-            if self.features is None:
-                self.features, self.time = self.engine.download(self.slot, self.rows)
 
 
 class TensorRtEngine(Engine):
     """Runs one plan of a frame graph.
 
-    plan: its bytes; file: its entry in the manifest. again: how to build it anew, for messages. trt and
-    cuda stand in for the library and CUDA in tests.
+    file: the plan, in the bundle; its bytes are verified. trt and cuda stand in for the library and CUDA in
+    tests.
     """
+
+    takes_device_frames = True
 
     def __init__(
         self,
-        plan: bytes,
+        bundle: Bundle,
         file: BundleFile,
-        geometry: ViewGeometry,
         *,
-        again: Remedy,
         device: int = 0,
         trt: Any = None,
         cuda: Cuda | None = None,
     ) -> None:
-        super().__init__(geometry)
+        super().__init__(bundle.manifest.method.views)
         assert file.plan is not None
-        self.name = file.plan.library
+        library = file.plan.library
+        self.name = library
         self.precision = file.precision or "fp32"
         self.view_mode = file.view_mode or "exact"
         self.device = device
         self._file = file
-        self._again = again
-        self._trt = trt if trt is not None else import_library(file.plan.library)
-        self._cuda = cuda if cuda is not None else Cuda(device)
-        self._context: Any = None
+        self._again = rebuild(bundle, library)
         self._lock = threading.RLock()  # one thread at a time enqueues
-        self._under_way: deque[_Pending] = deque()
-        self._shape: tuple[Shape, Split] | None = None  # that the context is set up for
-        self._seen: Counter[tuple[Shape, Split]] = Counter()
-        self._capturable = True
+        self._under_way: deque[SlotPending] = deque()
+        trt = trt if trt is not None else import_library(library)
+        self._cuda = cuda if cuda is not None else Cuda(device)
         try:
-            self._cuda.use_device()
-            self._loaded = load_plan(plan, self._trt, again)
-            self._loaded.check(file, geometry.size)
-            self._context = self._make_context(file.plan.library)
-            self._chunk_limit: int | None = None
-            if file.chunked:
-                self._chunk_limit = self._loaded.bounds("views")[1][0]
-            self._smallest, self._largest = self._loaded.bounds("frame")
-            self._dim = int(self._loaded.engine.get_tensor_shape("features")[-1])
-            self._compute, self._copy = self._cuda.make_stream(), self._cuda.make_stream()
-            most = split_views(geometry.count(*self._largest[:2]), self._chunk_limit)
+            self._execution = Execution(bundle, file, trt, self._cuda, "frame")
+            plan = self._execution.plan
+            self._compute, self._copy = self._execution.stream, self._cuda.make_stream()
+            self._smallest, _, self._largest = plan.list_shapes("frame")
+            # Smallest, best and largest number of views in a run; none where a run takes them all.
+            views = plan.list_shapes("views") if file.chunked else ()
+            self._chunk_sizes = [shape[0] for shape in views]
+            self._dim = int(plan.engine.get_tensor_shape("features")[-1])
+            counts = range(1, self._geometry.count(*self._largest[:2]) + 1)
+            splits = [self._split(count) for count in counts]
             self._slots = [
-                allocate_slot(self._cuda, self._largest, most, self._dim) for _ in range(_SLOTS)
+                allocate_slot(self._cuda, self._largest, splits, self._dim) for _ in range(_SLOTS)
             ]
         except BaseException:
             self._release()
             raise
 
-    def submit(self, frame: Frame, views: Sequence[int] | None = None) -> _Pending:
-        """Take a frame; see `Engine.submit`. Two are under way at once; a third waits for the first."""
+    def submit(self, frame: Frame | DeviceFrame, views: Sequence[int] | None = None) -> SlotPending:
+        """Take a frame; see `Engine.submit`. Two are under way at once; a third waits for the first.
+
+        One on this GPU is copied within it: to where TensorRT may read it, and a CUDA graph will.
+        """
         with self._lock:
             self._check(frame, views)
             self._check_shape(frame.shape)
+            if isinstance(frame, DeviceFrame) and frame.device not in (None, self.device):
+                raise FrameError(
+                    f"the frame is on GPU {frame.device}, and the plan runs on {self.device}",
+                    Remedy("use {device}", settings={"device": frame.device}),
+                )
             self._cuda.use_device()
-            if len(self._under_way) == _SLOTS:
-                oldest = self._under_way.popleft()
-                oldest.collect()
-                slot = oldest.slot
-            else:
-                slot = next(s for s in self._slots if all(s is not p.slot for p in self._under_way))
             count = self._geometry.count(*frame.shape[:2])
-            chosen = np.arange(count) if views is None else np.asarray(views, np.int64)
-            computed = chosen if self._chunk_limit is not None else np.arange(count)
-            split = split_views(len(computed), self._chunk_limit)
-            self._set_shape(frame.shape, split)
-            self._upload(slot, frame, computed, split)
-            self._run(slot, split)
-            self._cuda.record(slot.done, self._compute)
-            rows = np.arange(len(chosen)) if self._chunk_limit is not None else chosen
-            pending = _Pending(self, slot, rows)
+            computed = rows = np.arange(count)
+            chunked = self._file.chunked
+            if views is not None and chunked:
+                computed, rows = np.unique(np.asarray(views, np.int64), return_inverse=True)
+            elif views is not None:
+                rows = np.asarray(views, np.intp)
+            split = self._split(len(computed))
+            slot = self._find_slot()
+            try:
+                owner = self._upload(slot, frame, computed, split)
+                self._execution.run(
+                    self._slots.index(slot),
+                    (frame.shape, split),
+                    {"frame": frame.shape, **({"views": (split.chunk,)} if chunked else {})},
+                    partial(self._enqueue, slot, split),
+                )
+                self._cuda.record(slot.done, self._compute)
+            except BaseException:
+                self._settle()
+                raise
+            pending = SlotPending(
+                slot,
+                partial(self._download, slot, split, rows),
+                partial(self._is_done, slot),
+                owner,
+            )
             self._under_way.append(pending)
             return pending
-
-    def download(self, slot: Slot, rows: NDArray[np.intp]) -> tuple[Floats, EncodingTime]:
-        """A copy of a slot's features once the device is done with it, and where the time went."""
-        cuda = self._cuda
-        cuda.synchronize(slot.done)
-        stages = {
-            "upload": cuda.measure(slot.started, slot.uploaded),
-            "encode": cuda.measure(slot.uploaded, slot.done),
-        }
-        features: Floats = slot.features_host[rows]  # by indices: a copy
-        check_features(self._file, features, len(rows), self._dim)
-        return features, EncodingTime(stages, len(rows) * self._geometry.size**2)
-
-    def is_done(self, slot: Slot) -> bool:
-        """Whether the device is done with a slot."""
-        return self._cuda.has_happened(slot.done)
 
     def close(self) -> None:
         """Finish what is under way and free everything."""
@@ -163,47 +141,62 @@ class TensorRtEngine(Engine):
             if self._closed:
                 return
             self._closed = True
-            for pending in self._under_way:
-                pending.collect()
-            self._under_way.clear()
-            self._cuda.use_device()
-            self._cuda.finish(self._compute)
+            self._settle()
             self._release()
 
+    def _download(
+        self, slot: Slot, split: Split, rows: NDArray[np.intp]
+    ) -> tuple[Floats, EncodingTime]:
+        """A copy of a slot's features once the device is done with it, and where the time went."""
+        cuda = self._cuda
+        cuda.synchronize(slot.done)
+        stages = {
+            "upload": cuda.measure(slot.started, slot.uploaded),
+            "encode": cuda.measure(slot.uploaded, slot.done),
+        }
+        features = read_features(slot, split, self._dim)[rows]
+        check_features(self._file, features, len(rows), self._dim)
+        return features, EncodingTime(stages, split.count * self._geometry.size**2)
+
+    def _is_done(self, slot: Slot) -> bool:
+        """Whether the device is done with a slot."""
+        return self._cuda.has_happened(slot.done)
+
+    def _settle(self) -> None:
+        """Collect what is under way, so that nothing uses the slots; whatever failed, the rest is done."""
+        for pending in self._under_way:
+            pending.collect()
+        self._under_way.clear()
+        for stream in (self._copy, self._compute):
+            try:
+                self._cuda.use_device()
+                self._cuda.finish(stream)
+            except EngineError:  # which whoever waits for its frames is told
+                continue
+
     def _release(self) -> None:
-        # Before the memory they use, and the engine before its runtime.
-        self._context = None
-        vars(self).pop("_loaded", None)
-        self._cuda.close()
+        execution: Execution | None = vars(self).pop("_execution", None)
+        try:
+            if execution is not None:
+                execution.close()
+        finally:
+            self._cuda.close()
 
-    def _make_context(self, library: PlanLibrary) -> Any:
-        engine = self._loaded.engine
-        if library == "tensorrt-rtx":
-            context = self._make_rtx_context(engine)
-        else:
-            context = engine.create_execution_context()
-        if context is None:
-            raise EngineError(f"not enough GPU memory for the plan ({self._loaded.reason})")
-        return context
+    def _find_slot(self) -> Slot:
+        if len(self._under_way) == _SLOTS:
+            oldest = self._under_way.popleft()
+            oldest.collect()
+            return oldest.slot
+        return next(s for s in self._slots if all(s is not p.slot for p in self._under_way))
 
-    def _make_rtx_context(self, engine: Any) -> Any:
-        """A context whose kernels and memory are final, so that it can be captured in a CUDA graph.
-
-        Kernels are compiled for the shapes met: at once, where the default would swap them in later.
-        Plans are built with REQUIRE_USER_ALLOCATION, so the activations' memory is given here.
-        """
-        config = engine.create_runtime_config()
-        config.dynamic_shapes_kernel_specialization_strategy = (
-            self._trt.DynamicShapesKernelSpecializationStrategy.EAGER
-        )
-        config.set_execution_context_allocation_strategy(
-            self._trt.ExecutionContextAllocationStrategy.USER_MANAGED
-        )
-        context = engine.create_execution_context(config)
-        size = int(engine.device_memory_size_v2)
-        if context is not None and size:
-            context.set_device_memory(self._cuda.allocate(size), size)
-        return context
+    def _split(self, count: int) -> Split:
+        """How so many views are worked off."""
+        if not self._chunk_sizes:
+            return Split(count, 1, count)
+        _, best, largest = self._chunk_sizes
+        if self.name == "tensorrt-rtx":  # which compiles kernels for each size
+            return split_alike(count, best)
+        return split_evenly(count, largest)
 
     def _check_shape(self, shape: Shape) -> None:
         bounds = zip(self._smallest, shape, self._largest, strict=True)
@@ -215,83 +208,43 @@ class TensorRtEngine(Engine):
                 Remedy("build one that takes it", self._again.command, settings),
             )
 
-    def _set_shape(self, shape: Shape, split: Split) -> None:
-        """Set the context up for frames of a shape and so many views."""
-        self._seen[shape, split] += 1
-        if self._shape == (shape, split):
-            return
-        self._cuda.finish(self._compute)  # nothing under way may see the new shape
-        self._drop_graphs()
-        self._shape = None
-        accepted = self._context.set_input_shape("frame", shape)
-        if self._chunk_limit is not None:
-            accepted = accepted and self._context.set_input_shape("views", (split.chunk,))
-        if not accepted:
-            reason = self._loaded.reason
-            raise FrameError(f"{self.name} refuses frames of {_name(shape)}: {reason}", self._again)
-        self._shape = (shape, split)
-
-    def _drop_graphs(self) -> None:
-        for slot in self._slots:
-            if slot.graph is not None:
-                self._cuda.release(slot.graph)
-                slot.graph = None
-
-    def _upload(self, slot: Slot, frame: Frame, views: NDArray[Any], split: Split) -> None:
-        """The frame and the indices of its views, on the copy stream."""
+    def _upload(
+        self, slot: Slot, frame: Frame | DeviceFrame, views: NDArray[Any], split: Split
+    ) -> Any:
+        """The frame and the indices of its views, on the copy stream; what must be kept until then."""
         cuda = self._cuda
-        host = slot.frame_host[: frame.size]
-        np.copyto(host.reshape(frame.shape), frame)  # whatever its strides, in one pass
+        pixels: DevicePixels | None = None
+        if isinstance(frame, DeviceFrame):
+            pixels = frame.locate(int(self._copy))
+            if pixels.stream is not None:
+                cuda.record(slot.started, pixels.stream)
+                cuda.wait(self._copy, slot.started)
+        else:
+            host = slot.frame.host[: frame.size].reshape(frame.shape)
+            np.copyto(host, frame)  # whatever its strides, in one pass
         cuda.record(slot.started, self._copy)
-        if self._chunk_limit is not None:
-            table = slot.indices_host[: split.chunks * pad(split.chunk * 8) // 8]
-            filled = np.minimum(np.arange(split.chunks * split.chunk), split.count - 1)
-            rows = views[filled].reshape(split.chunks, split.chunk)
-            table.reshape(split.chunks, -1)[:, : split.chunk] = rows
-            cuda.upload(slot.indices, table, self._copy)
-        cuda.upload(slot.frame, host, self._copy)
+        if self._file.chunked:
+            cuda.upload(slot.indices, write_indices(slot, views, split), self._copy)
+        if pixels is not None:
+            rows, width = frame.shape[0], frame.shape[1] * frame.shape[2]
+            cuda.copy_rows(slot.frame, pixels.address, pixels.pitch, width, rows, self._copy)
+        else:
+            cuda.upload(slot.frame, frame.size, self._copy)
         cuda.record(slot.uploaded, self._copy)
         cuda.wait(self._compute, slot.uploaded)
-
-    def _run(self, slot: Slot, split: Split) -> None:
-        if slot.graph is not None:
-            self._cuda.launch(slot.graph, self._compute)
-            return
-        self._enqueue(slot, split)
-        assert self._shape is not None
-        if self._capturable and self._seen[self._shape] >= _CAPTURE_AT:
-            self._capture(slot, split)
-
-    def _capture(self, slot: Slot, split: Split) -> None:
-        """A CUDA graph of the frame's work, for the frames after it. Where there can be none, none is."""
-        # TensorRT-RTX says whether it can be captured; TensorRT can, once it has run a shape.
-        capturable = getattr(self._context, "is_stream_capturable", lambda stream: True)
-        if not capturable(int(self._compute)):
-            return
-        try:
-            with self._cuda.capture(self._compute) as captured:
-                self._enqueue(slot, split)
-        except EngineError:
-            self._capturable = False  # this frame's own work is on the stream already
-        else:
-            slot.graph = captured[0]
+        return pixels
 
     def _enqueue(self, slot: Slot, split: Split) -> None:
-        """The frame's chunks, and the copies of their features, on the compute stream."""
-        self._bind("frame", slot.frame)
+        """The frame's chunks, and the copy of their features, on the compute stream."""
         for step in range(split.chunks):
-            if self._chunk_limit is not None:
-                self._bind("views", slot.indices + step * pad(split.chunk * 8))
-            features = slot.features + step * pad(split.chunk * self._dim * 4)
-            self._bind("features", features)
-            if not self._context.execute_async_v3(int(self._compute)):
-                raise EngineError(f"{self.name} failed: {self._loaded.reason}")
-            rows = slice(step * split.chunk, min((step + 1) * split.chunk, split.count))
-            self._cuda.download(slot.features_host[rows], features, self._compute)
-
-    def _bind(self, tensor: str, address: int) -> None:
-        if not self._context.set_tensor_address(tensor, address):
-            raise EngineError(f"the plan takes no {tensor}: {self._loaded.reason}", self._again)
+            addresses = {
+                "frame": slot.frame.device,
+                "features": slot.features.device + step * pad(split.chunk * self._dim * 4),
+            }
+            if self._file.chunked:
+                addresses["views"] = slot.indices.device + step * pad(split.chunk * 8)
+            self._execution.enqueue(addresses)
+        self._cuda.download(slot.features, measure_rows(split, self._dim * 4), self._compute)
 
 
 def _name(shape: Shape) -> str:

@@ -25,6 +25,12 @@ def import_library(name: PlanLibrary) -> ModuleType:
         raise EngineError(f"{name} cannot be imported ({error})", how) from None
 
 
+def list_capabilities(trt: Any) -> list[str]:
+    """The compute capabilities that TensorRT-RTX's module builds for and runs on, as digits."""
+    names = [name.removeprefix("SM") for name in trt.ComputeCapability.__members__]
+    return [digits for digits in names if digits.isdigit()]
+
+
 def make_logger(trt: ModuleType) -> Any:
     """A logger that keeps the library's errors in `.errors`: its calls only return None or False."""
 

@@ -31,6 +31,7 @@ from PIL import (  # the two plugins are named to register them: a search would 
     WebPImagePlugin,  # noqa: F401
 )
 
+from maclip_runtime.device_frames import DeviceArray, describe_device_array, is_on_device
 from maclip_runtime.errors import PictureError
 from maclip_runtime.method.pixels import Frame
 
@@ -51,8 +52,11 @@ MAX_FILE_BYTES = 512_000_000  # more than so many pixels take uncompressed, in R
 _TILE_PIXELS = 1 << 20  # converted at a time
 _TILE_COLUMNS = 1 << 14
 
-Picture = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
+HostPicture = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
 """A path, an encoded picture as bytes or an open binary file, a PIL image, or uint8 RGB `[H, W, 3]`."""
+
+Picture = HostPicture | DeviceArray
+"""One of these, or uint8 RGB `[H, W, 3]` in the memory of a GPU."""
 
 
 def describe_picture(picture: Picture) -> str:
@@ -65,6 +69,8 @@ def describe_picture(picture: Picture) -> str:
         return f"<array {np.shape(picture)}>"
     if isinstance(picture, bytes):
         return f"<{len(picture)} bytes>"
+    if is_on_device(picture):
+        return describe_device_array(picture)
     name = getattr(picture, "name", None)
     return name if isinstance(name, str) else "<open file>"
 
@@ -74,7 +80,7 @@ def _need_no_room(_: int) -> None:
 
 
 def read_frame(
-    picture: Picture,
+    picture: HostPicture,
     *,
     exif_orientation: bool = False,
     make_room: Callable[[int], None] = _need_no_room,

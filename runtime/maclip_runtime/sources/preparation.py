@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from PIL import Image
 
+from maclip_runtime.device_frames import DeviceFrame, is_on_device, take_device_frame
 from maclip_runtime.errors import PictureError, refuse_unknown
 from maclip_runtime.method.pixels import Frame
-from maclip_runtime.sources.pictures import Picture, describe_picture, read_frame
+from maclip_runtime.sources.pictures import HostPicture, Picture, describe_picture, read_frame
 from maclip_runtime.vocabulary import PRESETS, Preset
 
 # Resizing holds up to five pictures at a time, Pillow's weights 32 bytes for every column.
@@ -26,10 +28,16 @@ class PreparedFrame:
     published method.
     """
 
-    frame: Frame
+    frame: Frame | DeviceFrame
     width: int
     height: int
     enlarged: bool
+
+    @property
+    def pixels(self) -> Frame:
+        """The frame of a picture that is known to be in the host's memory."""
+        assert not isinstance(self.frame, DeviceFrame)
+        return self.frame
 
     def without_pixels(self) -> PreparedFrame:
         """The same with a frame of that shape that holds no memory: what a score's making needs."""
@@ -46,11 +54,16 @@ def prepare_frame(
 ) -> PreparedFrame:
     """Read a picture and bring it to the preset's size, at least `view_size` on each side.
 
-    Takes a path, a PIL image, or a uint8 RGB array `[H, W, 3]`. Raises PictureError if it cannot be
+    Takes a path, a PIL image, or a uint8 RGB array `[H, W, 3]`; one on a GPU stays there, and is taken at
+    its own size only. Raises PictureError if it cannot be
     read or scored, UsageError for an unknown preset. make_room: see `read_frame`.
     """
     refuse_unknown("preset", preset, PRESETS)
-    frame = read_frame(picture, exif_orientation=exif_orientation, make_room=make_room)
+    if is_on_device(picture):
+        return _prepare_on_device(take_device_frame(picture), preset, view_size)
+    frame = read_frame(
+        cast(HostPicture, picture), exif_orientation=exif_orientation, make_room=make_room
+    )
     height, width = frame.shape[:2]
     if preset != "native":
         side = int(preset)
@@ -59,6 +72,18 @@ def prepare_frame(
     if enlarged:
         frame = _enlarge(frame, view_size, describe_picture(picture))
     return PreparedFrame(frame, width, height, enlarged)
+
+
+def _prepare_on_device(frame: DeviceFrame, preset: Preset, view_size: int) -> PreparedFrame:
+    height, width = frame.shape[:2]
+    if preset != "native" or min(height, width) < view_size:
+        raise PictureError(
+            str(frame),
+            "an array on a GPU is not resized: it is scored at its own size, at least "
+            f"{view_size} x {view_size}",
+            "resize it there, or copy it to the host",
+        )
+    return PreparedFrame(frame, width, height, enlarged=False)
 
 
 def _resize(frame: Frame, width: int, height: int, name: str) -> Frame:

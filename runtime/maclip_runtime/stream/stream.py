@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from maclip_runtime.errors import UsageError
+from maclip_runtime.device_frames import DeviceFrame
+from maclip_runtime.errors import PictureError, UsageError
 from maclip_runtime.method.head import Cues
 from maclip_runtime.method.pixels import Floats, Frame
 from maclip_runtime.results.score import QUANTITIES
@@ -104,6 +105,11 @@ class Stream:
         start = clock.perf_counter()
         number, self._frame = self._frame, self._frame + 1
         prepared = self._scorer.prepare(frame)
+        if isinstance(prepared.frame, DeviceFrame):
+            reason = "a stream finds what has changed on the host"
+            raise PictureError(
+                str(prepared.frame), reason, "copy the frame there, or score it by itself"
+            )
         turns = self._follow(prepared.frame)
         count = self.views_per_frame
         limit = turns.views if count == "all" else min(int(count), turns.views)
