@@ -16,6 +16,9 @@ packages=(
 	gstreamer1.0-plugins-ugly     # x264enc: cameras send H.264
 )
 
+# The shared library of Debian's Python, which Triton's Python backend loads: libpython3.11, say.
+[ ! -L /usr/bin/python3 ] || packages+=("lib$(basename "$(readlink /usr/bin/python3)")")
+
 if ! command -v dpkg-query >/dev/null; then
 	echo "system packages: not Debian; install what your system calls ${packages[*]}" >&2
 	exit 0

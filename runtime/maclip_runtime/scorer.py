@@ -115,8 +115,7 @@ class Scorer:
             cues = score_views(
                 features, self._prompts, method.logit_scale, method.head, manifest.scored
             )
-        found = (cues.score, cues.attributes, *cues.values.values(), *cues.weights.values())
-        if not all(np.isfinite(values).all() for values in found):
+        if not cues.finite:
             raise EngineError(
                 f"{self.bundle.path / self.selection.file.path}: its features give a score that is no "
                 "finite number",

@@ -17,7 +17,9 @@ from maclip_runtime.cli.inspect import inspect
 from maclip_runtime.cli.map import map_picture
 from maclip_runtime.cli.report import report
 from maclip_runtime.cli.score import score
+from maclip_runtime.cli.serve import serve
 from maclip_runtime.cli.sign import sign
+from maclip_runtime.cli.triton import triton
 from maclip_runtime.cli.watch import watch
 from maclip_runtime.version import __version__
 
@@ -58,6 +60,20 @@ def build_app() -> typer.Typer:
     # maclip_export imports this package, so this package finds it by its registration instead.
     for entry in sorted(entry_points(group="maclip.commands"), key=lambda entry: entry.name):
         app.command(entry.name)(entry.load())
-    for command in (build, sign, score, watch, report, map_picture, gate, bench, inspect, doctor):
+    commands = (
+        build,
+        sign,
+        score,
+        watch,
+        report,
+        map_picture,
+        gate,
+        triton,
+        serve,
+        bench,
+        inspect,
+        doctor,
+    )
+    for command in commands:
         app.command(_NAMES.get(command.__name__))(command)
     return app

@@ -1,0 +1,106 @@
+"""Which graphs and plans of a bundle become models of Triton."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from maclip_runtime.bundle.bundle import Bundle
+from maclip_runtime.bundle.manifest import BundleFile
+from maclip_runtime.errors import BundleError, Remedy
+from maclip_runtime.serving.settings import ServedPrecision, ServingSettings
+
+Backend = Literal["onnxruntime", "tensorrt"]
+
+_ROLES = ("image_encoder", "score_graph")
+
+
+@dataclass(frozen=True)
+class ServedGraph:
+    """A model of Triton's: one graph, or plans of one graph for several GPUs.
+
+    files: what lies in the folder of a version, by its name there. A plan's name has the compute capability
+    that it was built for.
+    """
+
+    model: str
+    backend: Backend
+    files: Mapping[str, BundleFile]
+
+    @property
+    def graph(self) -> BundleFile:
+        """The graph, or one of the plans: all have its inputs and outputs."""
+        return next(iter(self.files.values()))
+
+    @property
+    def is_encoder(self) -> bool:
+        """Whether it takes views; a score graph takes a frame."""
+        return self.graph.role == "image_encoder"
+
+
+def choose_graphs(bundle: Bundle, settings: ServingSettings) -> list[ServedGraph]:
+    """The encoder, score graphs where the bundle has some, and TensorRT's plans of either.
+
+    Encoders come first, and of them the plan's, which is what the picture model calls. Raises BundleError
+    if there is no encoder in the precision.
+    """
+    precisions: tuple[ServedPrecision, ...] = ("fp32",)
+    if settings.precision is not None:
+        precisions = (settings.precision,)
+    elif settings.device == "gpu":
+        precisions = ("fp16", "fp32")
+    for precision in precisions:
+        if bundle.list_graphs("image_encoder", precision=precision):
+            served = _list_served(bundle, precision, settings)
+            return sorted(
+                served, key=lambda graph: (not graph.is_encoder, graph.backend != "tensorrt")
+            )
+    raise BundleError(
+        f"{bundle.path}: has no image encoder in {' or '.join(precisions)}",
+        Remedy("export the bundle with {precision}", settings={"precision": precisions[0]}),
+    )
+
+
+def list_left_out(bundle: Bundle) -> list[str]:
+    """The bundle's plans that Triton cannot run, each with the reason."""
+    reasons = []
+    for file in bundle.manifest.files:
+        if file.plan is None:
+            continue
+        if file.plan.library != "tensorrt":
+            reasons.append(
+                f"{file.path} is left out: Triton has no backend for {file.plan.library}"
+            )
+        elif file.role not in _ROLES:
+            reasons.append(
+                f"{file.path} is left out: Triton runs plans of the image encoder and of score "
+                "graphs; build one with --graph"
+            )
+    return reasons
+
+
+def _list_served(
+    bundle: Bundle, precision: ServedPrecision, settings: ServingSettings
+) -> list[ServedGraph]:
+    found: dict[tuple[str, Backend], dict[str, BundleFile]] = {}
+    for file in bundle.manifest.files:
+        if file.role not in _ROLES or file.precision != precision:
+            continue
+        model = _name(file, settings)
+        if file.plan is None:
+            found.setdefault((model, "onnxruntime"), {}).setdefault("model.onnx", file)
+        elif file.plan.library == "tensorrt" and settings.device != "cpu":
+            plans = found.setdefault((f"{model}_tensorrt", "tensorrt"), {})
+            for capability in file.plan.compute_capabilities or ("",):
+                plans.setdefault(f"model.{capability}.plan" if capability else "model.plan", file)
+    return [ServedGraph(model, backend, files) for (model, backend), files in found.items()]
+
+
+def _name(file: BundleFile, settings: ServingSettings) -> str:
+    """A model's name: what it is, and the size of its frames if it takes one only."""
+    if file.role == "image_encoder":
+        return f"{settings.name}_encoder"
+    height, width, _ = file.inputs["frame"].shape
+    size = "" if file.takes_any_size else f"_{height}x{width}"
+    return f"{settings.name}_score{size}"
