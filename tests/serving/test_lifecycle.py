@@ -134,6 +134,14 @@ def test_an_unsigned_bundle_is_refused_where_keys_are_trusted(maclip, tmp_path):
     assert done.stderr.count("\n") == 1
 
 
+def test_without_a_server_it_says_what_to_install(monkeypatch):
+    import maclip_runtime.serving.distribution as distribution
+
+    monkeypatch.setattr(distribution, "find_spec", lambda name: None)
+    with pytest.raises(EngineError, match=r"pip install 'maclip-edge\[serve\]'"):
+        find_distribution()
+
+
 def test_a_stub_without_its_python_is_one_line():
     # This Python's own stub works here, as the other tests show; those of other versions cannot.
     found = find_distribution()

@@ -216,12 +216,24 @@ def test_without_a_gpu_there_are_no_models_of_plans(bundle_with_plans, tmp_path)
 
 
 def test_plans_that_triton_cannot_run_are_named(bundle_with_plans, maclip, tmp_path):
-    frame, rtx = list_left_out(bundle_with_plans)
-    assert frame.startswith("frame.86.plan is left out: Triton runs plans of the image encoder")
+    gpu = ServingSettings(device="gpu")
+    frame, rtx = reasons = list_left_out(bundle_with_plans, gpu)
+    assert frame.startswith("frame.86.plan is left out: Triton takes plans of the image encoder")
     assert rtx == "encoder.rtx.plan is left out: Triton has no backend for tensorrt-rtx"
-    done = maclip("triton", bundle_with_plans.path, "--output", tmp_path / "models")
+    output = ("--output", tmp_path / "models", "--device", "gpu")
+    done = maclip("triton", bundle_with_plans.path, *output)
     assert done.returncode == 0
-    assert done.stderr.splitlines() == [f"maclip: {frame}", f"maclip: {rtx}"]
+    assert done.stderr.splitlines() == [f"maclip: {reason}" for reason in reasons]
+
+
+def test_plans_that_the_settings_leave_out_are_named(bundle_with_plans):
+    *plans, _, _ = list_left_out(bundle_with_plans, ServingSettings())
+    assert plans == [
+        f"{name} is left out: it is in fp16, and the models in fp32; see --precision"
+        for name in ("encoder.86.plan", "encoder.120.plan", "score.86.plan")
+    ]
+    *plans, _, _ = list_left_out(bundle_with_plans, ServingSettings(device="cpu"))
+    assert plans[0] == "encoder.86.plan is left out: it needs a GPU"
 
 
 def test_the_command_lists_the_models_it_wrote(maclip, bundle_of, tmp_path):
@@ -295,6 +307,13 @@ def test_a_precision_that_the_bundle_lacks_is_refused(tmp_path):
 def test_a_name_that_is_no_folders_is_refused(name):
     with pytest.raises(UsageError, match="cannot begin a model's name"):
         ServingSettings(name=name)
+
+
+def test_without_tritonclient_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tritonclient.grpc", None)
+    with pytest.raises(UsageError, match=r"pip install 'maclip-edge\[triton\]'"):
+        write_repository(open_bundle("demo"), tmp_path / "models", ServingSettings())
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_head_goes_with_its_signature(maclip, tmp_path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -296,3 +298,23 @@ def test_it_says_nothing_of_requests_in_its_log(served):
         with suppress(Exception):  # which the tests above look at
             served.infer("grpc", model, **inputs)
     assert served.log.read_text() == before
+
+
+def test_the_client_of_the_docs_prints_score_and_attributes(served, scorer, tmp_path):
+    text = Path(__file__).parents[2].joinpath("docs", "serving.md").read_text(encoding="utf-8")
+    client = text.split("```python\n")[1].split("```")[0]
+    assert len(client.splitlines()) <= 11  # ten lines, and an empty one
+    (tmp_path / "photo.jpg").write_bytes(SAMPLES[0].read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-c", client.replace("localhost:8000", served.http)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    want = scorer.score(SAMPLES[0])
+    score, attributes = done.stdout.split(" ", 1)
+    assert float(score) == pytest.approx(want.score, abs=TOLERANCE)
+    for name in want.attributes:
+        assert f"b'{name}': " in attributes

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-DEADLINE = 120.0  # seconds, for what ends by itself or has failed
+DEADLINE = 300.0  # seconds, for what ends by itself or has failed
 OUTPUTS = ("score", "similarity", "magnitude", "weight", "attributes", "attribute_names")
 OUTPUTS += ("views", "width", "height", "enlarged")
 
@@ -132,7 +132,8 @@ class ServedBundle:
             tensor = module.InferInput(name, list(value.shape), kind)
             tensor.set_data_from_numpy(value)
             given.append(tensor)
-        with module.InferenceServerClient(url) as client:
+        limits = {"network_timeout": DEADLINE, "connection_timeout": DEADLINE}
+        with module.InferenceServerClient(url, **limits if protocol == "http" else {}) as client:
             answer = client.infer(model, given)
         response = answer.get_response()
         outputs = response["outputs"] if protocol == "http" else response.outputs

@@ -55,6 +55,8 @@ def doctor(
         _find_tensorrt("tensorrt"),
         _find_tensorrt("tensorrt-rtx"),
         _find_package("cuda-bindings", "the TensorRT engines", "maclip-edge[tensorrt-rtx]"),
+        _find_package("tritonclient", "maclip triton", "maclip-edge[triton]"),
+        _find_package("nvidia-pytriton", "maclip serve", "maclip-edge[serve]"),
         _find_package("torch", "maclip export", "maclip-edge[export]"),
         _find_package("open_clip_torch", "maclip export", "maclip-edge[export]"),
         _find_package("onnx", "maclip export", "maclip-edge[export]"),

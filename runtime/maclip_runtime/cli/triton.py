@@ -72,7 +72,7 @@ def triton(
     )
     opened = open_bundle(bundle)
     models = write_repository(opened, output, settings)
-    for reason in list_left_out(opened):
+    for reason in list_left_out(opened, settings):
         tell(reason)
     width = max(len(model.name) for model in models)
     for model in models:

@@ -45,6 +45,34 @@ def choose_graphs(bundle: Bundle, settings: ServingSettings) -> list[ServedGraph
     Encoders come first, and of them the plan's, which is what the picture model calls. Raises BundleError
     if there is no encoder in the precision.
     """
+    served = _list_served(bundle, _choose_precision(bundle, settings), settings)
+    return sorted(served, key=lambda graph: (not graph.is_encoder, graph.backend != "tensorrt"))
+
+
+def list_left_out(bundle: Bundle, settings: ServingSettings) -> list[str]:
+    """The bundle's plans that become no model, each with the reason."""
+    precision = _choose_precision(bundle, settings)
+    plans = [file for file in bundle.manifest.files if file.plan is not None]
+    reasons = {file.path: _find_reason(file, precision, settings) for file in plans}
+    return [f"{path} is left out: {reason}" for path, reason in reasons.items() if reason]
+
+
+def _find_reason(
+    file: BundleFile, precision: ServedPrecision, settings: ServingSettings
+) -> str | None:
+    assert file.plan is not None
+    if file.plan.library != "tensorrt":
+        return f"Triton has no backend for {file.plan.library}"
+    if file.role not in _ROLES:
+        return "Triton takes plans of the image encoder and of score graphs; build one with --graph"
+    if settings.device == "cpu":
+        return "it needs a GPU"
+    if file.precision != precision:
+        return f"it is in {file.precision}, and the models in {precision}; see --precision"
+    return None
+
+
+def _choose_precision(bundle: Bundle, settings: ServingSettings) -> ServedPrecision:
     precisions: tuple[ServedPrecision, ...] = ("fp32",)
     if settings.precision is not None:
         precisions = (settings.precision,)
@@ -52,32 +80,11 @@ def choose_graphs(bundle: Bundle, settings: ServingSettings) -> list[ServedGraph
         precisions = ("fp16", "fp32")
     for precision in precisions:
         if bundle.list_graphs("image_encoder", precision=precision):
-            served = _list_served(bundle, precision, settings)
-            return sorted(
-                served, key=lambda graph: (not graph.is_encoder, graph.backend != "tensorrt")
-            )
+            return precision
     raise BundleError(
         f"{bundle.path}: has no image encoder in {' or '.join(precisions)}",
         Remedy("export the bundle with {precision}", settings={"precision": precisions[0]}),
     )
-
-
-def list_left_out(bundle: Bundle) -> list[str]:
-    """The bundle's plans that Triton cannot run, each with the reason."""
-    reasons = []
-    for file in bundle.manifest.files:
-        if file.plan is None:
-            continue
-        if file.plan.library != "tensorrt":
-            reasons.append(
-                f"{file.path} is left out: Triton has no backend for {file.plan.library}"
-            )
-        elif file.role not in _ROLES:
-            reasons.append(
-                f"{file.path} is left out: Triton runs plans of the image encoder and of score "
-                "graphs; build one with --graph"
-            )
-    return reasons
 
 
 def _list_served(
