@@ -216,13 +216,32 @@ def test_a_full_queue_refuses_and_a_wait_has_an_end(tmp_path, frame):
     from tritonclient.utils import InferenceServerException
 
     stream = io.BytesIO()
-    Image.fromarray(np.tile(frame, (2, 2, 1))).save(stream, "PNG")
-    options = (*FEW, "--queue", 1, "--timeout", 0.001)
-    with ServedBundle("demo", tmp_path, *options) as server, ThreadPoolExecutor(6) as pool:
-        answers = [pool.submit(server.score, "grpc", stream.getvalue()) for _ in range(6)]
-        refused = [answer.exception() for answer in answers if answer.exception() is not None]
-        assert 1 <= len(refused) < 6
-        for error in refused:
-            assert isinstance(error, InferenceServerException)
-            assert error.status() == "StatusCode.UNAVAILABLE"
-        assert server.score("grpc", stream.getvalue())["views"].item() > 1
+    Image.fromarray(np.tile(frame, (4, 4, 1))).save(stream, "PNG")
+    large, small = stream.getvalue(), SAMPLE.read_bytes()
+    waiting = 'nv_inference_pending_request_count{model="maclip_picture",version="1"} 1'
+    with (
+        ServedBundle("demo", tmp_path, *FEW, "--queue", 1) as server,
+        ThreadPoolExecutor(2) as pool,
+    ):
+
+        def occupy():
+            before, _, _ = server.count("maclip_encoder")
+            answer = pool.submit(server.score, "grpc", large)
+            wait_until(
+                lambda: answer.done() or server.count("maclip_encoder")[0] > before,
+                "it is under way",
+            )
+            return answer
+
+        first = occupy()
+        second = pool.submit(server.score, "grpc", small)
+        wait_until(lambda: waiting in server.read_metrics(), "the second one waits")
+        with pytest.raises(InferenceServerException, match="maximum queue size") as full:
+            server.score("grpc", small)
+        assert first.result()["score"].item() != second.result()["score"].item()
+        first = occupy()
+        with pytest.raises(InferenceServerException, match="timeout") as late:
+            server.score("grpc", small, timeout=1000)
+        first.result()
+        for refused in (full, late):
+            assert refused.value.status() == "StatusCode.UNAVAILABLE"

@@ -117,8 +117,13 @@ class ServedBundle:
         with urllib.request.urlopen(self.metrics, timeout=DEADLINE) as answer:
             return answer.read().decode()
 
-    def infer(self, protocol: str, model: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Every output of a model. Raises tritonclient's exception for an error."""
+    def infer(
+        self, protocol: str, model: str, /, timeout: int | None = None, **inputs: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Every output of a model. Raises tritonclient's exception for an error.
+
+        timeout: microseconds that the request may wait in the server.
+        """
         import tritonclient.grpc
         import tritonclient.http
 
@@ -134,14 +139,16 @@ class ServedBundle:
             given.append(tensor)
         limits = {"network_timeout": DEADLINE, "connection_timeout": DEADLINE}
         with module.InferenceServerClient(url, **limits if protocol == "http" else {}) as client:
-            answer = client.infer(model, given)
+            answer = client.infer(model, given, timeout=timeout)
         response = answer.get_response()
         outputs = response["outputs"] if protocol == "http" else response.outputs
         names = [port["name"] if protocol == "http" else port.name for port in outputs]
         return {name: answer.as_numpy(name) for name in names}
 
-    def score(self, protocol: str, encoded: bytes) -> dict[str, np.ndarray]:
+    def score(
+        self, protocol: str, encoded: bytes, timeout: int | None = None
+    ) -> dict[str, np.ndarray]:
         """The picture model's outputs for one encoded picture, without the batch's dimension."""
         picture = np.array([[encoded]], np.object_)
-        found = self.infer(protocol, "maclip_picture", picture=picture)
+        found = self.infer(protocol, "maclip_picture", timeout, picture=picture)
         return {name: value[0] for name, value in found.items()}
