@@ -70,7 +70,8 @@ def find_distribution() -> TritonDistribution:
     spec = find_spec("pytriton")
     if spec is None or spec.origin is None:
         raise EngineError(
-            "Triton's server is not installed", "install it with: pip install 'maclip-edge[serve]'"
+            "Triton's server is not installed",
+            "install it with: pip install 'maclip-edge[serve]', on Python 3.10 to 3.12",
         )
     package = Path(spec.origin).parent
     root = package / "tritonserver"
@@ -84,7 +85,7 @@ def find_distribution() -> TritonDistribution:
     if not distribution.server.is_file() or not distribution.stub.is_file():
         raise EngineError(
             f"{root}: has no server for Python {minor} on {platform.machine()}",
-            "install nvidia-pytriton 0.7 for Python 3.10 to 3.13",
+            "install nvidia-pytriton 0.7, on Python 3.10 to 3.12",
         )
     check_stub(distribution)
     return distribution
