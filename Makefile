@@ -18,6 +18,7 @@ help:
 	@echo "make test     run everything: lint, types, tests, and the runtime on its oldest versions"
 	@echo "make fuzz MINUTES=60   attack every boundary for that long (tests/fuzz)"
 	@echo "make test-aarch64     the runtime's tests on arm64, emulated"
+	@echo "make web      assemble the page that scores in the browser: build/web (needs npm)"
 	@echo "make lint     only ruff and mypy"
 	@echo "make format   let ruff rewrite what it can"
 	@echo "make bench-accuracy   distortion ladders of the demo encoder: docs/accuracy"
@@ -86,6 +87,12 @@ test-serving: $(BUNDLES)/.made
 	else \
 		echo "skipped: the tests of Triton need the shared library of /usr/bin/python3 (tests/system_packages.sh)"; \
 	fi
+
+# Static: any server serves what it leaves in build/web.
+.PHONY: web
+web:
+	$(PYTHON) web/assemble.py build/web
+	@echo "python web/serve.py build/web   serves it on this machine"
 
 fuzz: $(DEV)/.installed
 	$(DEV)/bin/python tests/fuzz/run.py $(MINUTES)

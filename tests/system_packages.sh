@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the tests need from the system beside Python packages: a C++ compiler, GStreamer with its Python
-# bindings, and a real RTSP server. On Debian, as root, it is installed; elsewhere this says what is missing, and
+# bindings, a real RTSP server, and a browser. On Debian, as root, it is installed; elsewhere this says what is missing, and
 # the tests that need it skip with its name.
 set -euo pipefail
 
@@ -14,7 +14,9 @@ packages=(
 	gstreamer1.0-plugins-base     # videotestsrc, videoconvert
 	gstreamer1.0-plugins-good     # RTP payloaders
 	gstreamer1.0-plugins-ugly     # x264enc: cameras send H.264
+	chromium chromium-driver      # the page that scores in the browser, and what drives it
 )
+command -v npm >/dev/null || packages+=(npm) # Node.js of other makers brings its own, which Debian's is at odds with
 
 # The shared library of Debian's Python, which Triton's Python backend loads: libpython3.11, say.
 [ ! -L /usr/bin/python3 ] || packages+=("lib$(basename "$(readlink /usr/bin/python3)")")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from maclip_runtime.cli.archive import archive
 from maclip_runtime.cli.bench import bench
 from maclip_runtime.cli.build import build
 from maclip_runtime.cli.decoder_messages import log_decoder_messages
@@ -60,10 +61,11 @@ def build_app() -> typer.Typer:
     # maclip_export imports this package, so this package finds it by its registration instead.
     for entry in sorted(entry_points(group="maclip.commands"), key=lambda entry: entry.name):
         app.command(entry.name)(entry.load())
-    commands = (
+    for command in (
         build,
         sign,
         score,
+        archive,
         watch,
         report,
         map_picture,
@@ -73,7 +75,6 @@ def build_app() -> typer.Typer:
         bench,
         inspect,
         doctor,
-    )
-    for command in commands:
+    ):
         app.command(_NAMES.get(command.__name__))(command)
     return app

@@ -31,16 +31,8 @@ def open_scorer(
     """The scorer that the options ask for; without a bundle the demo encoder's, which is said."""
     # The library has its own limit on a picture's size, and says so in an error.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-    if bundle is None and "MACLIP_BUNDLE" in os.environ:  # click takes an empty one for none
-        raise UsageError("MACLIP_BUNDLE is empty", "unset it, or name a bundle")
-    if bundle is None:
-        tell(
-            "no --bundle: scoring with the demo encoder, which is not CLIP; for CLIP's weights run "
-            "maclip export --model RN50 --pretrained openai --output rn50.maclip"
-        )
-        bundle = DEMO_NAME
     return Scorer(
-        bundle,
+        choose_bundle(bundle),
         engine=engine,
         device=device,
         preset=preset,
@@ -49,6 +41,19 @@ def open_scorer(
         threads=threads,
         exif_orientation=exif_orientation,
     )
+
+
+def choose_bundle(bundle: str | None) -> str:
+    """The bundle that was asked for; without one the demo encoder's, which is said."""
+    if bundle is not None:
+        return bundle
+    if "MACLIP_BUNDLE" in os.environ:  # click takes an empty one for none
+        raise UsageError("MACLIP_BUNDLE is empty", "unset it, or name a bundle")
+    tell(
+        "no --bundle: scoring with the demo encoder, which is not CLIP; for CLIP's weights run "
+        "maclip export --model RN50 --pretrained openai --output rn50.maclip"
+    )
+    return DEMO_NAME
 
 
 def check_quantity(scorer: Scorer, quantity: str) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from maclip_runtime.bundle.staging import sign_bundle
+from maclip_runtime.cli.console import say
 
 
 def sign(
@@ -21,4 +22,4 @@ def sign(
     ],
 ) -> None:
     """Sign a bundle, every checksum verified first. `maclip inspect --verify PUB` checks it."""
-    typer.echo(f"{bundle}: signed with the key {sign_bundle(bundle, key)}")
+    say(f"{bundle}: signed with the key {sign_bundle(bundle, key)}")

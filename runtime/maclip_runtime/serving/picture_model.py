@@ -132,13 +132,18 @@ class TritonPythonModel:
 
     def _score(self, features: Floats) -> Cues:
         method = self._manifest.method
-        with np.errstate(over="ignore", invalid="ignore"):  # it is said below
-            cues = score_views(
-                features, self._prompts, method.logit_scale, method.head, self._manifest.scored
-            )
+        internal = self._triton.TritonError.INTERNAL
+        refusal = _EncoderError("its features give a score that is no finite number", internal)
+        try:
+            # As in the scorer: a norm that overflows would give scores that say nothing.
+            with np.errstate(over="raise", invalid="ignore"):
+                cues = score_views(
+                    features, self._prompts, method.logit_scale, method.head, self._manifest.scored
+                )
+        except FloatingPointError:
+            raise refusal from None
         if not cues.finite:
-            internal = self._triton.TritonError.INTERNAL
-            raise _EncoderError("its features give a score that is no finite number", internal)
+            raise refusal
         return cues
 
     def _list_outputs(self, prepared: PreparedFrame, cues: Cues) -> list[Any]:
