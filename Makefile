@@ -64,7 +64,7 @@ test: $(DEV)/.installed $(OLDEST)/.installed $(BUNDLES)/.made
 	tests/onnxruntime_headers.sh $(HEADERS)
 	$(OLDEST)/bin/python -c "import importlib.util as u; assert not u.find_spec('torch')"
 	MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) $(OLDEST)/bin/python -m pytest tests/runtime -m "not dev"
-	MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) ONNXRUNTIME_INCLUDE=$(CURDIR)/$(HEADERS)/usr/include $(DEV)/bin/python -m pytest tests --ignore tests/sources/test_gstreamer.py --ignore tests/serving
+	MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) ONNXRUNTIME_INCLUDE=$(CURDIR)/$(HEADERS)/usr/include $(DEV)/bin/python -m pytest tests --ignore tests/sources/test_gstreamer.py --ignore tests/triton_serving
 	$(MAKE) --no-print-directory test-gstreamer test-serving
 
 test-gstreamer:
@@ -81,7 +81,7 @@ test-gstreamer:
 test-serving: $(BUNDLES)/.made
 	@if /usr/bin/python3 -c "import ctypes, sysconfig; ctypes.CDLL(sysconfig.get_config_var('INSTSONAME'))" 2>/dev/null; then \
 		$(MAKE) --no-print-directory $(SYSTEM)/.installed && \
-		MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) $(SYSTEM)/bin/python -m pytest tests/serving; \
+		MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) $(SYSTEM)/bin/python -m pytest tests/triton_serving; \
 	elif [ "$$CI" = true ]; then \
 		echo "CI must have the shared library of /usr/bin/python3 (tests/system_packages.sh)" >&2; exit 1; \
 	else \
