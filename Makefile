@@ -11,7 +11,7 @@ BUNDLES := .test-bundles
 MINUTES ?= 60
 HEADERS := .onnxruntime-headers
 
-.PHONY: help demo test test-gstreamer lint format bench-accuracy demo-figures soak clean fuzz test-aarch64
+.PHONY: help demo test test-gstreamer test-serving lint format bench-accuracy demo-figures soak clean fuzz test-aarch64
 
 help:
 	@echo "make demo     install the runtime alone and score the sample photographs, degraded and not"
@@ -48,10 +48,10 @@ $(OLDEST)/.installed: pyproject.toml tests/oldest.txt
 	$(OLDEST)/bin/python -m pip install --quiet --editable ".[cpu]" pytest hypothesis --constraint tests/oldest.txt
 	touch $@
 
-# GStreamer's bindings belong to Debian's own Python; this environment sees them.
+# GStreamer's bindings belong to Debian's own Python, which this environment sees; Triton's server wants NumPy 1.
 $(SYSTEM)/.installed: pyproject.toml
 	/usr/bin/python3 -m venv --system-site-packages $(SYSTEM)
-	$(SYSTEM)/bin/python -m pip install --quiet --disable-pip-version-check --editable . pytest
+	$(SYSTEM)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[serve,sign]" pytest
 	touch $@
 
 $(BUNDLES)/.made: $(DEV)/.installed tests/make_bundles.py tests/reference/make_checkpoint.py $(shell find export/maclip_export runtime/maclip_runtime -name '*.py')
@@ -64,8 +64,8 @@ test: $(DEV)/.installed $(OLDEST)/.installed $(BUNDLES)/.made
 	tests/onnxruntime_headers.sh $(HEADERS)
 	$(OLDEST)/bin/python -c "import importlib.util as u; assert not u.find_spec('torch')"
 	MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) $(OLDEST)/bin/python -m pytest tests/runtime -m "not dev"
-	MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) ONNXRUNTIME_INCLUDE=$(CURDIR)/$(HEADERS)/usr/include $(DEV)/bin/python -m pytest tests --ignore tests/sources/test_gstreamer.py
-	$(MAKE) --no-print-directory test-gstreamer
+	MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) ONNXRUNTIME_INCLUDE=$(CURDIR)/$(HEADERS)/usr/include $(DEV)/bin/python -m pytest tests --ignore tests/sources/test_gstreamer.py --ignore tests/triton_serving
+	$(MAKE) --no-print-directory test-gstreamer test-serving
 
 test-gstreamer:
 	@if /usr/bin/python3 -c "import gi; gi.require_version('Gst', '1.0')" 2>/dev/null; then \
@@ -75,6 +75,17 @@ test-gstreamer:
 		echo "CI must have python3-gst-1.0 (tests/system_packages.sh)" >&2; exit 1; \
 	else \
 		echo "skipped: the tests of GStreamer pipelines need python3-gst-1.0 (tests/system_packages.sh)"; \
+	fi
+
+# Triton's Python backend loads the Python's shared library, which Debian's has in a package of its own.
+test-serving: $(BUNDLES)/.made
+	@if /usr/bin/python3 -c "import ctypes, sysconfig; ctypes.CDLL(sysconfig.get_config_var('INSTSONAME'))" 2>/dev/null; then \
+		$(MAKE) --no-print-directory $(SYSTEM)/.installed && \
+		MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) $(SYSTEM)/bin/python -m pytest tests/triton_serving; \
+	elif [ "$$CI" = true ]; then \
+		echo "CI must have the shared library of /usr/bin/python3 (tests/system_packages.sh)" >&2; exit 1; \
+	else \
+		echo "skipped: the tests of Triton need the shared library of /usr/bin/python3 (tests/system_packages.sh)"; \
 	fi
 
 # Static: any server serves what it leaves in build/web.

@@ -18,6 +18,9 @@ packages=(
 )
 command -v npm >/dev/null || packages+=(npm) # Node.js of other makers brings its own, which Debian's is at odds with
 
+# The shared library of Debian's Python, which Triton's Python backend loads: libpython3.11, say.
+[ ! -L /usr/bin/python3 ] || packages+=("lib$(basename "$(readlink /usr/bin/python3)")")
+
 if ! command -v dpkg-query >/dev/null; then
 	echo "system packages: not Debian; install what your system calls ${packages[*]}" >&2
 	exit 0

@@ -44,6 +44,26 @@ def write_whole(path: Path, data: bytes) -> None:
         stream.write(data)  # type: ignore[arg-type]
 
 
+@contextmanager
+def stage_directory(destination: Path) -> Iterator[Path]:
+    """A directory to fill that becomes `destination` when the block ends without an error.
+
+    Nothing is ever replaced: OutputError if something is there, or where it cannot be written. After an
+    error nothing is left.
+    """
+    if os.path.lexists(destination):
+        raise OutputError(f"{destination}: exists already", "choose another place, or move it away")
+    with _naming(destination):
+        staging = destination.with_name(f".{destination.name[:40]}.{secrets.token_hex(4)}.partial")
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        staging.mkdir()
+        try:
+            yield staging
+            staging.rename(destination)  # which never replaces a directory that holds something
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
 def check_output(path: Path, inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
     """Raise OutputError where `open_whole` could not write, or would replace one of `inputs`.
 

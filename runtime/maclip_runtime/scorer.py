@@ -123,8 +123,7 @@ class Scorer:
                 )
         except FloatingPointError:
             raise self._refuse_features() from None
-        found = (cues.score, cues.attributes, *cues.values.values(), *cues.weights.values())
-        if not all(np.isfinite(values).all() for values in found):
+        if not cues.finite:
             raise self._refuse_features()
         return cues
 

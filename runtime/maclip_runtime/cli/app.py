@@ -18,7 +18,9 @@ from maclip_runtime.cli.inspect import inspect
 from maclip_runtime.cli.map import map_picture
 from maclip_runtime.cli.report import report
 from maclip_runtime.cli.score import score
+from maclip_runtime.cli.serve import serve
 from maclip_runtime.cli.sign import sign
+from maclip_runtime.cli.triton import triton
 from maclip_runtime.cli.watch import watch
 from maclip_runtime.version import __version__
 
@@ -68,6 +70,8 @@ def build_app() -> typer.Typer:
         report,
         map_picture,
         gate,
+        triton,
+        serve,
         bench,
         inspect,
         doctor,

@@ -57,6 +57,8 @@ def doctor(
         _find_tensorrt("tensorrt"),
         _find_tensorrt("tensorrt-rtx"),
         _find_cuda_runtime(device or 0),
+        _find_package("tritonclient", "maclip triton", "maclip-edge[triton]"),
+        _find_package("nvidia-pytriton", "maclip serve", "maclip-edge[serve]"),
         _find_package("torch", "maclip export", "maclip-edge[export]"),
         _find_package("open_clip_torch", "maclip export", "maclip-edge[export]"),
         _find_package("onnx", "maclip export", "maclip-edge[export]"),

@@ -85,6 +85,12 @@ class Cues:
         """The weight of the similarity cue `[V]`."""
         return self.weights["similarity"]
 
+    @property
+    def finite(self) -> bool:
+        """Whether every value is: finite features may still be beyond the method's arithmetic."""
+        found = (self.score, self.attributes, *self.values.values(), *self.weights.values())
+        return all(np.isfinite(values).all() for values in found)
+
     def mean(self, views: NDArray[np.bool_] | slice = slice(None)) -> CueMeans:
         """The means over all views, or over those chosen: the frame's score (section 6)."""
         return CueMeans(
