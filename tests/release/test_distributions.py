@@ -79,7 +79,7 @@ def test_a_fresh_environment_scores_from_the_wheel_and_from_the_source(
         assert run(maclip, "--version", directory=tmp_path).split() == ["maclip-edge", __version__]
         found = run(maclip, "score", picture, "--format", "json", directory=tmp_path)
         scores.append(json.loads(found)[0]["score"])
-    assert scores[0] == scores[1] == pytest.approx(0.993, abs=5e-4)  # as the README says
+    assert scores[0] == scores[1] == pytest.approx(0.993, abs=5e-4)  # as docs/try.md says
     where = run(python, "-c", "import maclip_runtime as m; print(m.__file__)", directory=tmp_path)
     assert where.startswith(str(tmp_path))
     refused = subprocess.run(
