@@ -6,6 +6,7 @@ OLDEST_PYTHON ?= $(shell for p in python3.10 $(HOME)/.pyenv/versions/3.10.*/bin/
 DEV := .venv
 OLDEST := .venv-oldest
 DEMO := .venv-demo
+DOCS := .venv-docs
 SYSTEM := .venv-system
 BUNDLES := .test-bundles
 MINUTES ?= 60
@@ -93,9 +94,16 @@ format: $(DEV)/.installed
 	$(DEV)/bin/python -m ruff check --fix .
 	$(DEV)/bin/python -m ruff format .
 
+# No torch here either: commands name their options, and docstrings are read, without it.
+$(DOCS)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	touch $@
+
 # Strict: a broken link, a page that the navigation leaves out, or any other warning fails.
-docs: $(DEV)/.installed
-	NO_MKDOCS_2_WARNING=1 $(DEV)/bin/python -m mkdocs build --strict --quiet
+docs: $(DOCS)/.installed
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 bench-accuracy: $(DEV)/.installed
 	$(DEV)/bin/python -m benchmarks.accuracy.distortions --bundle demo --output docs/accuracy \
@@ -110,4 +118,4 @@ demo-figures: $(DEV)/.installed
 	$(DEV)/bin/python demo/picture.py docs/demo.jpg
 
 clean:
-	rm -rf $(HEADERS) $(DEV) $(OLDEST) $(DEMO) $(SYSTEM) $(BUNDLES)
+	rm -rf $(HEADERS) $(DEV) $(OLDEST) $(DEMO) $(DOCS) $(SYSTEM) $(BUNDLES) build
