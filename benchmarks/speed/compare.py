@@ -85,6 +85,13 @@ def main(
     ],
     rounds: Annotated[int, typer.Option(help="How often everything is measured.", min=1)] = 5,
     threads: ThreadsOption = None,
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            "--compile/--no-compile",
+            help="With torch.compile, which needs a C++ compiler and minutes.",
+        ),
+    ] = True,
     megapixels: Annotated[
         float, typer.Option(help="Scale larger pictures down to this size.", min=0.05)
     ] = 1.0,
@@ -100,7 +107,7 @@ def main(
     views = count_views(opened, frames)
     prepare_folder(output)
     task = Task(opened.path, checkpoint, found, megapixels, threads or os.cpu_count() or 1)
-    runs = run_rounds(list_contenders(opened), task, rounds)
+    runs = run_rounds(list_contenders(opened, compiled=compiled), task, rounds)
     comparison = Comparison(
         rows=summarise(runs, views),
         faults={contender.name: fault for contender, fault in _find_faults(runs)},

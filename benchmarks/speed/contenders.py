@@ -1,9 +1,9 @@
 """Who takes part in `compare`, and how one of them is measured, in a process of its own.
 
-The yardstick is the published method in eager PyTorch, prompts embedded once, which is faster than the
-published code. It is there twice: with all of a picture's views in one batch, the straight reading of
-the method (unfold, then encode all views), and with four views a batch, which is the fastest eager
-PyTorch that was found on CPUs, since its activations stay in the cache.
+The yardstick is the published method in PyTorch, prompts embedded once, which is faster than the published
+code. It is there in several rows: with all of a picture's views in one batch, the straight reading of the
+method (unfold, then encode all views); with four views a batch, whose activations stay in the cache; and
+tuned by what PyTorch offers itself, four views a batch too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.speed.baseline import open_baseline
+from benchmarks.speed.baseline import Tuning, open_baseline
 from maclip_export.quality.frames import limit_side
 from maclip_runtime import MaclipError, Scorer
 from maclip_runtime.bundle.bundle import Bundle, open_bundle
@@ -28,19 +28,35 @@ from maclip_runtime.vocabulary import Precision, ViewMode
 
 @dataclass(frozen=True)
 class Contender:
-    """Eager PyTorch with `batch` views a forward pass, or the bundle in a precision and view mode.
+    """PyTorch with `batch` views a forward pass, or the bundle in a precision and view mode.
 
-    batch: None for a contender that is the bundle; 0 is all of a picture's views.
+    batch: None for a contender that is the bundle; 0 is all of a picture's views. tuning: of PyTorch, None
+    for eager as it is.
     """
 
     name: str
     batch: int | None = None
     precision: Precision = "fp32"
     views: ViewMode = "exact"
+    tuning: Tuning | None = None
+
+    @property
+    def is_pytorch(self) -> bool:
+        """Whether it is one of the yardsticks."""
+        return self.batch is not None
 
 
 EAGER = Contender("eager PyTorch, all views in one batch", batch=0)
 EAGER_BATCHED = Contender("eager PyTorch, 4 views a batch", batch=4)
+TUNED = tuple(
+    Contender(f"PyTorch, {tuning}", batch=4, tuning=tuning)
+    for tuning in (
+        Tuning(channels_last=True),
+        Tuning(channels_last=True, compiled=True),
+        Tuning(channels_last=True, dtype="bfloat16"),
+        Tuning(channels_last=True, compiled=True, dtype="bfloat16"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -68,8 +84,11 @@ class Run:
     fault: str | None = None
 
 
-def list_contenders(bundle: Bundle) -> list[Contender]:
-    """Both eager rows, then the bundle's encoder graphs: exact before dense views, float32 first."""
+def list_contenders(bundle: Bundle, *, compiled: bool = True) -> list[Contender]:
+    """PyTorch's rows, then the bundle's encoder graphs: exact before dense views, float32 first.
+
+    compiled: with the rows of torch.compile.
+    """
     graphs = {
         file.precision: file for file in bundle.manifest.files if file.role == "image_encoder"
     }
@@ -82,7 +101,8 @@ def list_contenders(bundle: Bundle) -> list[Contender]:
         for precision in present
         if isinstance(graphs[precision].inputs["pixels"].shape[-1], str)
     ]
-    return [EAGER, EAGER_BATCHED, *exact, *dense]
+    tuned = [each for each in TUNED if compiled or not (each.tuning and each.tuning.compiled)]
+    return [EAGER, EAGER_BATCHED, *tuned, *exact, *dense]
 
 
 def _enter(precision: Precision, views: ViewMode) -> Contender:
@@ -105,6 +125,9 @@ def run_contender(contender: Contender, task: Task) -> Run:
         seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     except MaclipError as error:
         return Run(fault=str(error))
+    except RuntimeError as error:  # of PyTorch's compiler, which needs a C++ compiler
+        first = next(iter(str(error).splitlines()), "")
+        return Run(fault=f"{type(error).__name__}: {first}")
     return Run(seconds, cpu, measure_peak_memory(), scores)
 
 
@@ -120,7 +143,12 @@ def open_contender(contender: Contender, task: Task) -> Callable[[Frame], float]
         )
         return lambda frame: scorer.score(frame).score
     views_per_run = contender.batch or sys.maxsize
-    method = open_baseline(open_bundle(task.bundle), task.checkpoint, views_per_run=views_per_run)
+    method = open_baseline(
+        open_bundle(task.bundle),
+        task.checkpoint,
+        tuning=contender.tuning,
+        views_per_run=views_per_run,
+    )
     import torch
 
     torch.set_num_threads(task.threads)

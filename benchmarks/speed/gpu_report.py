@@ -10,20 +10,30 @@ from typing import Any
 from benchmarks.report import format_table, write_json
 from benchmarks.speed.heading import format_heading
 from benchmarks.speed.machine import GpuMachine
+from benchmarks.speed.sensors import Conditions, Span
 from benchmarks.speed.subjects import PYTORCH, Spec
-from benchmarks.speed.timing import Percentiles, Timing
+from benchmarks.speed.timing import Percentiles, Sustained, Timing
 
 _HEADER = (
     "engine", "precision", "frames/s", "vs PyTorch", "wall p50", "wall p99", "GPU p50", "GPU p99",
     "upload", "first", "GPU memory", "score",
+)  # fmt: skip
+_SUSTAINED = (
+    "engine", "precision", "frames/s", "p50", "p99", "GPU MHz", "W", "degrees C", "throttled", "peak MB",
 )  # fmt: skip
 _LEGEND = """\
 Times are milliseconds, from a frame in the host's memory to its score on the host; wall: by the host's
 clock; GPU: upload, computation and download by CUDA events; upload: the first part of that, its median;
 first: the first frame of that size, kernels chosen or compiled. A dash: not measured (ONNX Runtime keeps
 its stream to itself; under 100 samples have no p99). Frames/s: a stream of frames; vs PyTorch: over the
-frames/s of eager PyTorch in the same precision. In brackets: the range over the repeats (of their medians).
-GPU memory, in MB: what the engine took in a process of its own, CUDA's own context left out.
+frames/s of PyTorch's fastest row of that size, whatever its precision. In brackets: the range over the
+repeats (of their medians). GPU memory, in MB: what the engine took in a process of its own, CUDA's own
+context left out.
+"""
+_SUSTAINED_LEGEND = """\
+Sustained: a stream of {seconds:g} s after that; p50 and p99: milliseconds from one score to the next. MHz,
+W and degrees: lowest, median and highest of the whole measurement; throttled: every reason that the driver
+gave; peak MB: the most in use above what was before, CUDA's context included (on a Jetson: of the system).
 """
 
 
@@ -32,7 +42,7 @@ class Result:
     """What came of one subject at one frame size (H, W): `timing`, or the `fault` that prevented it.
 
     score: of the first picture, which should be alike in every row of a size. memory: bytes of the
-    device. seconds: to open it.
+    device. seconds: to open it. conditions: of the GPU meanwhile.
     """
 
     spec: Spec
@@ -41,6 +51,8 @@ class Result:
     score: float | None = None
     memory: int | None = None
     seconds: float | None = None
+    sustained: Sustained | None = None
+    conditions: Conditions | None = None
     fault: str | None = None
 
 
@@ -55,13 +67,13 @@ def format_report(
     ]
     for height, width in sorted({result.size for result in results}):
         of_size = [result for result in results if result.size == (height, width)]
-        rates = {
-            r.spec.precision: r.timing.rate.median
-            for r in of_size
-            if r.spec.engine == PYTORCH and r.timing
-        }
-        rows = [_format_row(r, rates.get(r.spec.precision)) for r in of_size if r.timing]
+        rates = [r.timing.rate.median for r in of_size if r.spec.engine == PYTORCH and r.timing]
+        rows = [_format_row(r, max(rates, default=None)) for r in of_size if r.timing]
         lines += [f"### {height} x {width}", "", format_table(_HEADER, rows)]
+        sustained = [_format_sustained(r) for r in of_size if r.sustained]
+        if sustained:
+            legend = _SUSTAINED_LEGEND.format(seconds=settings["sustained_seconds"])
+            lines += [legend, format_table(_SUSTAINED, sustained)]
         lines += [
             f"- {r.spec.label}, {r.spec.precision}: {r.fault}" for r in of_size if not r.timing
         ]
@@ -105,6 +117,27 @@ def _format_row(result: Result, rate_of_pytorch: float | None) -> list[str]:
         "-" if result.memory is None else f"{result.memory / 1e6:.0f}",
         "-" if result.score is None else f"{result.score:.5f}",
     ]
+
+
+def _format_sustained(result: Result) -> list[str]:
+    stream, seen = result.sustained, result.conditions
+    assert stream is not None
+    return [
+        result.spec.label,
+        result.spec.precision,
+        f"{stream.rate:.1f}",
+        f"{stream.p50:.2f}",
+        "-" if stream.p99 is None else f"{stream.p99:.2f}",
+        _format_span(None if seen is None else seen.clock),
+        _format_span(None if seen is None else seen.power),
+        _format_span(None if seen is None else seen.temperature),
+        "-" if seen is None else ", ".join(seen.throttled) or "no",
+        "-" if seen is None else f"{seen.memory:.0f}",
+    ]
+
+
+def _format_span(span: Span | None) -> str:
+    return "-" if span is None else f"{span.lowest:.0f} / {span.median:.0f} / {span.highest:.0f}"
 
 
 def _format_median(times: Percentiles | None) -> str:

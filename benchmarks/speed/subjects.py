@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.speed.baseline import check_checkpoint, open_baseline
+from benchmarks.speed.baseline import Tuning, check_checkpoint, open_baseline
 from benchmarks.speed.timing import Subject
 from maclip_runtime.bundle.bundle import Bundle, open_bundle
 from maclip_runtime.bundle.manifest import BundleFile
@@ -27,13 +27,17 @@ from maclip_runtime.method.pixels import Frame
 from maclip_runtime.vocabulary import ENGINES, PLAN_LIBRARIES, EngineName, Precision
 
 PYTORCH = "pytorch"
+TUNINGS = (
+    Tuning(channels_last=True, dtype="float16"),
+    Tuning(channels_last=True, compiled=True, dtype="float16"),
+)
 
 
 @dataclass(frozen=True)
 class Spec:
     """One thing to measure: an engine by name, or PYTORCH, at a precision; `plan` is a file of the bundle.
 
-    `takes` is the only frame size (H, W) it can be given, None if any.
+    `takes` is the only frame size (H, W) it can be given, None if any. `tuning`: of PyTorch.
     """
 
     engine: str
@@ -41,12 +45,14 @@ class Spec:
     plan: str | None = None
     takes: tuple[int, int] | None = None
     device: str = "cuda"
+    tuning: Tuning | None = None
 
     @property
     def label(self) -> str:
         """Its name in the table."""
         if self.engine == PYTORCH:
-            return f"published method, eager PyTorch{'' if self.device == 'cuda' else ' (CPU)'}"
+            how = "eager PyTorch" if self.tuning is None else f"PyTorch, {self.tuning}"
+            return f"published method, {how}{'' if self.device == 'cuda' else ' (CPU)'}"
         return (
             f"{self.engine}, {self.takes[0]} x {self.takes[1]} only" if self.takes else self.engine
         )
@@ -66,6 +72,7 @@ def find_specs(
     else:
         check_checkpoint(checkpoint, bundle)
         specs += [Spec(PYTORCH, "fp32"), Spec(PYTORCH, "fp16")]
+        specs += [Spec(PYTORCH, "fp16", tuning=tuning) for tuning in TUNINGS]
     providers = []
     for engine in ENGINES:
         if engine in PLAN_LIBRARIES:
@@ -180,7 +187,10 @@ def open_subject(spec: Spec, bundle_path: str, checkpoint: Path | None) -> Itera
     bundle = open_bundle(bundle_path)
     if spec.engine == PYTORCH:
         assert checkpoint is not None
-        method = open_baseline(bundle, checkpoint, device=spec.device, precision=spec.precision)
+        chosen: dict[str, Any] = (
+            {"precision": spec.precision} if spec.tuning is None else {"tuning": spec.tuning}
+        )
+        method = open_baseline(bundle, checkpoint, device=spec.device, **chosen)
         yield EagerSubject(method, spec.device)
         return
     engine = _open_engine(spec, bundle)

@@ -70,6 +70,42 @@ class Timing:
     repeats: int
 
 
+@dataclass(frozen=True)
+class Sustained:
+    """A stream of `frames` frames for `seconds`: frames per second, and milliseconds between scores."""
+
+    frames: int
+    seconds: float
+    rate: float
+    p50: float
+    p99: float | None
+
+
+def sustain(
+    subject: Subject,
+    frames: Sequence[Frame],
+    seconds: float,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Sustained:
+    """Stream frames in turn for that long, as a camera does for hours: heat and power caps show then."""
+    start = before = clock()
+    gaps: list[float] = []
+
+    def take() -> Iterator[Frame]:
+        for frame in cycle(frames):
+            if clock() - start >= seconds and gaps:
+                return
+            yield frame
+
+    for _ in subject.stream(take()):
+        now = clock()
+        gaps.append(1e3 * (now - before))
+        before = now
+    p99 = float(np.percentile(gaps, 99)) if len(gaps) >= _MIN_FOR_P99 else None
+    took = max(before - start, 1e-9)
+    return Sustained(len(gaps), took, len(gaps) / took, float(np.median(gaps)), p99)
+
+
 def measure(
     subject: Subject,
     frames: Sequence[Frame],
@@ -77,12 +113,13 @@ def measure(
     repeats: int,
     samples: int,
     budget: float,
+    warm_up: float,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Timing:
     """Time a subject on frames of one size, taken in turn.
 
-    samples: per repeat, fewer if they would take longer than `budget` seconds. Before them it is
-    warmed up with a tenth as many, so that kernels are compiled, chosen and captured.
+    samples: per repeat, fewer if they would take longer than `budget` seconds. warm_up: seconds of frames
+    before them, so that kernels are compiled, chosen and captured, and clocks have risen.
     """
     start = clock()
     subject.score(frames[0])
@@ -91,7 +128,10 @@ def measure(
     subject.score(frames[-1])
     once = max(clock() - start, 1e-6)
     samples = max(_MIN_SAMPLES, min(samples, int(budget / once)))
-    for frame in islice(cycle(frames), samples // 10):
+    start = clock()
+    for frame in cycle(frames):
+        if clock() - start >= warm_up:
+            break
         subject.score(frame)
 
     wall: list[list[float]] = []

@@ -15,7 +15,12 @@ from maclip_export.errors import PromptsError
 from maclip_export.graphs.running import open_graph
 from maclip_runtime.bundle.bundle import Bundle, open_bundle
 from maclip_runtime.bundle.manifest import PromptPair
-from maclip_runtime.bundle.staging import stage_bundle, write_manifest, write_prompts
+from maclip_runtime.bundle.staging import (
+    hold_bundle,
+    stage_bundle,
+    write_manifest,
+    write_prompts,
+)
 from maclip_runtime.errors import Remedy
 from maclip_runtime.results.score import QUANTITIES
 
@@ -105,13 +110,22 @@ def embed_prompts(
     return embeddings.reshape(len(pairs), 2, -1).astype(np.float32)
 
 
-def replace_prompts(bundle: Bundle, prompts: tuple[PromptPair, ...]) -> Bundle:
-    """Replace a bundle's prompts by others, embedded through its own text graph.
+def replace_prompts(path: Path, prompts: tuple[PromptPair, ...], *, add: bool = False) -> Bundle:
+    """Replace a bundle's prompts by others, or with `add` put others after them.
 
-    Pairs that it has already keep their embeddings, so that added ones change nothing but what they add.
-    The bundle is replaced whole; its other files are linked, not copied, into the new one. Score
-    graphs (and plans of them) hold the old prompts, so a bundle with any is refused.
+    They are embedded through the bundle's own text graph. Pairs that it has already keep their embeddings,
+    so that added ones change nothing but what they add; one of the same name takes the other's place. The
+    bundle is replaced whole, while nobody else changes it; its other files are linked, not copied, into
+    the new one. Score graphs (and plans of them) hold the old prompts, so a bundle with any is refused.
     """
+    with hold_bundle(path):
+        bundle = open_bundle(path)
+        return _put_prompts(
+            bundle, add_prompts(bundle.manifest.prompts, prompts) if add else prompts
+        )
+
+
+def _put_prompts(bundle: Bundle, prompts: tuple[PromptPair, ...]) -> Bundle:
     check_scored(prompts)
     holders = [file.path for file in bundle.manifest.files if file.role == "score_graph"]
     if holders:

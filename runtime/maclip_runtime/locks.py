@@ -32,14 +32,15 @@ def lock_file(path: Path, *, wait: bool = True) -> Iterator[int]:
                 if error.errno not in _UNSUPPORTED:
                     raise
                 logger.warning("%s: this file system has no locks", path)
-            if _is_there(descriptor, path):  # or its last holder has removed it
+            if is_there(descriptor, path):  # or its last holder has removed it
                 yield descriptor
                 return
         finally:
             os.close(descriptor)
 
 
-def _is_there(descriptor: int, path: Path) -> bool:
+def is_there(descriptor: int, path: Path) -> bool:
+    """Whether an open file is still the one at a path."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:

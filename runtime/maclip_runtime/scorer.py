@@ -111,18 +111,25 @@ class Scorer:
         """
         manifest = self.bundle.manifest
         method = manifest.method
-        with np.errstate(over="ignore", invalid="ignore"):  # it is said below
-            cues = score_views(
-                features, self._prompts, method.logit_scale, method.head, manifest.scored
-            )
+        try:
+            # A norm that overflows would make all directions 0, and so scores of 0.5 that say nothing.
+            with np.errstate(over="raise", invalid="ignore"):
+                cues = score_views(
+                    features, self._prompts, method.logit_scale, method.head, manifest.scored
+                )
+        except FloatingPointError:
+            raise self._refuse_features() from None
         found = (cues.score, cues.attributes, *cues.values.values(), *cues.weights.values())
         if not all(np.isfinite(values).all() for values in found):
-            raise EngineError(
-                f"{self.bundle.path / self.selection.file.path}: its features give a score that is no "
-                "finite number",
-                "export the bundle again",
-            )
+            raise self._refuse_features()
         return cues
+
+    def _refuse_features(self) -> EngineError:
+        return EngineError(
+            f"{self.bundle.path / self.selection.file.path}: its features give a score that is no "
+            "finite number",
+            "export the bundle again",
+        )
 
     def conclude(self, features: Floats, prepared: PreparedFrame, path: str) -> Score:
         """The score of a picture from its features `[V, D]`."""

@@ -1,6 +1,7 @@
 """Prompts: read from files, embedded as open_clip does it, replaced in a bundle."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import yaml
 
 from maclip_export import published
 from maclip_export.errors import PromptsError
+from maclip_export.graphs.running import open_graph
 from maclip_export.prompts import (
     PUBLISHED_PROMPTS,
     embed_prompts,
@@ -19,6 +21,10 @@ from maclip_export.prompts import (
 from maclip_export.scenes import draw_scene
 from maclip_runtime import BundleError, Scorer, open_bundle
 from maclip_runtime.bundle.manifest import BundleFile, PlanOrigin, PromptPair
+from maclip_runtime.bundle.staging import LOCK_NAME, add_file, write_manifest
+from maclip_runtime.locks import lock_file
+
+HAZE = (PromptPair("haze", "Clear air", "Hazy air", scored=False),)
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "json"])
@@ -30,7 +36,7 @@ def test_prompts_are_replaced_through_the_text_graph(
     text = json.dumps(pairs) if suffix == "json" else yaml.safe_dump(pairs)
     (tmp_path / f"p.{suffix}").write_text(text)
     wanted = (PromptPair("light", "A bright photo.", "A dark photo."),)
-    replaced = replace_prompts(bundle, read_prompts(tmp_path / f"p.{suffix}"))
+    replaced = replace_prompts(bundle.path, read_prompts(tmp_path / f"p.{suffix}"))
     assert replaced.manifest.prompts == wanted
     expected = published.embed_prompts(checkpoint.model, wanted).numpy()
     assert replaced.load_prompts() == pytest.approx(expected, abs=1e-6)
@@ -42,25 +48,53 @@ def test_prompts_are_replaced_through_the_text_graph(
 
 def test_prompts_of_a_bundle_with_score_graphs_are_not_replaced(rn_small_bundle):
     with pytest.raises(PromptsError, match="score.any.fp32.onnx.* would keep the old prompts"):
-        replace_prompts(open_bundle(rn_small_bundle), PUBLISHED_PROMPTS)
+        replace_prompts(rn_small_bundle, PUBLISHED_PROMPTS)
 
 
 def test_a_plan_built_from_a_score_graph_keeps_the_old_prompts_too(plain_bundle):
     bundle = plain_bundle("rn-small")
     origin = PlanOrigin("tensorrt", "10.3", ("86",), "GPU", "score.any.fp32.onnx", "0", {})
-    plan = BundleFile("score.plan", "score_graph", 0, "0", plan=origin)
-    score = BundleFile("score.any.fp32.onnx", "score_graph", 0, "0")
-    manifest = replace(bundle.manifest, files=(*bundle.manifest.files, score, plan))
+    add_file(bundle, BundleFile("score.any.fp32.onnx", "score_graph", 0, ""), b"a graph")
+    add_file(bundle, BundleFile("score.plan", "score_graph", 0, "", plan=origin), b"a plan")
     with pytest.raises(PromptsError, match="score.any.fp32.onnx, score.plan would keep"):
-        replace_prompts(replace(bundle, manifest=manifest), PUBLISHED_PROMPTS)
+        replace_prompts(bundle.path, PUBLISHED_PROMPTS)
 
 
 def test_a_bundle_without_a_text_encoder_keeps_its_prompts(plain_bundle):
     bundle = plain_bundle("rn-small")
     files = tuple(file for file in bundle.manifest.files if file.role != "text_encoder")
-    without = replace(bundle, manifest=replace(bundle.manifest, files=files))
+    write_manifest(bundle.path, replace(bundle.manifest, files=files))
     with pytest.raises(BundleError, match="has no text_encoder"):
-        replace_prompts(without, PUBLISHED_PROMPTS)
+        replace_prompts(bundle.path, PUBLISHED_PROMPTS)
+
+
+def test_a_plan_that_is_added_while_prompts_are_replaced_is_kept(plain_bundle, monkeypatch):
+    bundle = plain_bundle("rn-small")
+    origin = PlanOrigin("tensorrt", "10.3", ("86",), "GPU", "image_encoder.fp32.onnx", "0", {})
+    plan = BundleFile("image_encoder.plan", "image_encoder", 0, "", plan=origin)
+    with ThreadPoolExecutor(1) as pool:
+
+        def add_meanwhile(path):
+            """The prompts' text graph is opened; from here on the new bundle is being made."""
+            with (
+                pytest.raises(BlockingIOError),
+                lock_file(bundle.path / LOCK_NAME, wait=False),
+            ):
+                pass
+            added.append(pool.submit(add_file, bundle, plan, b"a plan"))
+            return open_graph(path)
+
+        added = []
+        monkeypatch.setattr("maclip_export.prompts.open_graph", add_meanwhile)
+        replace_prompts(bundle.path, HAZE, add=True)
+        added[0].result()
+    manifest = open_bundle(bundle.path).manifest
+    assert manifest.prompts[-1:] == HAZE
+    assert "image_encoder.plan" in {file.path for file in manifest.files}
+    assert {path.name for path in bundle.path.iterdir()} == {
+        "manifest.json",
+        *(file.path for file in manifest.files),
+    }
 
 
 BAD_PROMPTS = {

@@ -3,8 +3,8 @@
 import pytest
 
 from maclip_export.errors import PromptsError
-from maclip_export.prompts import add_prompts, read_prompts, replace_prompts
-from maclip_runtime import Scorer, open_bundle
+from maclip_export.prompts import read_prompts, replace_prompts
+from maclip_runtime import Scorer
 from maclip_runtime.bundle.manifest import PromptPair
 
 HAZE = "haze: {good: Clear image, bad: hazy image, scored: false}\n"
@@ -47,10 +47,7 @@ def test_what_is_not_understood_is_refused(tmp_path, text, fault):
 
 def test_an_added_pair_is_reported_and_leaves_the_score_to_the_last_bit(bundle, tmp_path, frame):
     before = Scorer(bundle).score(frame)
-    opened = open_bundle(bundle)
-    replace_prompts(
-        opened, add_prompts(opened.manifest.prompts, read_prompts(write(tmp_path, HAZE)))
-    )
+    replace_prompts(bundle, read_prompts(write(tmp_path, HAZE)), add=True)
     after = Scorer(bundle).score(frame)
     for name in ("score", "similarity", "magnitude", "weight"):
         assert getattr(after, name) == getattr(before, name)
@@ -70,5 +67,5 @@ def test_the_command_adds_pairs_and_says_which_are_not_scored(maclip, bundle, tm
 def test_prompts_that_are_all_only_reported_are_refused_and_change_nothing(bundle, tmp_path):
     before = (bundle / "manifest.json").read_bytes()
     with pytest.raises(PromptsError, match="nothing to score by"):
-        replace_prompts(open_bundle(bundle), read_prompts(write(tmp_path, HAZE)))
+        replace_prompts(bundle, read_prompts(write(tmp_path, HAZE)))
     assert (bundle / "manifest.json").read_bytes() == before

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -270,3 +271,20 @@ def test_held_signals_are_acted_on_at_the_end(monkeypatch):
         assert signal.getsignal(signal.SIGTERM) is interrupt
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("command", ["inspect", "doctor"])
+def test_what_a_bundle_calls_itself_never_reaches_the_terminal_raw(
+    maclip, rn_small_bundle, tmp_path, command
+):
+    """Its directory, its weights' names and its prompts are whoever made it's to choose."""
+    bundle = tmp_path / "\x1b[31mred\nline.maclip"
+    shutil.copytree(rn_small_bundle, bundle)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["weights"]["name"] = "\x1b]0;title\x07RN50"
+    manifest["prompts"][0]["good"] = "good\rbad"
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    done = maclip(command, bundle)
+    assert done.returncode == 0, done.stderr
+    assert "\\x1b[31mred" in done.stdout
+    assert not set(done.stdout + done.stderr) & {"\x1b", "\r", "\x07"}

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from benchmarks.speed import gpu
-from benchmarks.speed.subjects import PYTORCH, Spec, find_specs
+from benchmarks.speed.baseline import Tuning
+from benchmarks.speed.subjects import PYTORCH, TUNINGS, Spec, find_specs
 from maclip_runtime import Scorer
 from maclip_runtime.bundle.bundle import open_bundle
 from maclip_runtime.engines.driver import Driver, Gpu, find_driver
@@ -20,8 +21,9 @@ from maclip_runtime.errors import UsageError
 ROOT = Path(__file__).parents[2]
 CPU = Spec("onnxruntime-cpu", "fp32", device="cpu")
 EAGER = Spec(PYTORCH, "fp32", device="cpu")
+TUNED = Spec(PYTORCH, "fp32", device="cpu", tuning=Tuning(channels_last=True))
 SIZE = (240, 360)
-QUICK = (1, 3, 60.0)  # repeats, samples, budget
+QUICK = gpu.Extent(repeats=1, samples=3, budget=60.0, warm_up=0.0, sustained=0.5)
 
 
 @pytest.fixture
@@ -59,9 +61,9 @@ def test_frames_are_photographs_of_the_size():
         assert frame.std() > 10
 
 
-@pytest.mark.parametrize("spec", [CPU, EAGER], ids=["engine", "eager"])
+@pytest.mark.parametrize("spec", [CPU, EAGER, TUNED], ids=["engine", "eager", "tuned"])
 def test_a_subject_is_measured(spec, rn_small_bundle, checkpoint):
-    result = gpu.measure_spec(spec, SIZE, str(rn_small_bundle), checkpoint, *QUICK)
+    result = gpu.measure_spec(spec, SIZE, str(rn_small_bundle), checkpoint, QUICK, None)
     assert result.fault is None
     expected = Scorer(rn_small_bundle, engine="onnxruntime-cpu").score(gpu.draw_frames(*SIZE)[0])
     assert result.score == pytest.approx(expected.score, abs=5e-6)
@@ -69,11 +71,14 @@ def test_a_subject_is_measured(spec, rn_small_bundle, checkpoint):
     assert result.timing.device is None  # there is no device
     assert result.memory is None
     assert result.seconds > 0
+    assert result.sustained.frames >= 1
+    assert result.sustained.seconds >= 0.5
+    assert result.conditions is None
 
 
 def test_a_failure_is_the_results_fault(rn_small_bundle):
     spec = Spec("onnxruntime-cuda", "fp16")
-    result = gpu.measure_spec(spec, SIZE, str(rn_small_bundle), None, *QUICK)
+    result = gpu.measure_spec(spec, SIZE, str(rn_small_bundle), None, QUICK, None)
     assert result.timing is None
     assert result.fault
     assert "\n" not in result.fault
@@ -81,7 +86,7 @@ def test_a_failure_is_the_results_fault(rn_small_bundle):
 
 def test_a_process_that_dies_costs_one_row(rn_small_bundle, monkeypatch):
     monkeypatch.setattr(gpu, "measure_spec", die)
-    result = gpu.measure_apart(CPU, SIZE, str(rn_small_bundle), None, *QUICK)
+    result = gpu.measure_apart(CPU, SIZE, str(rn_small_bundle), None, QUICK, None)
     assert "process died" in result.fault
 
 
@@ -94,7 +99,7 @@ def die(*arguments):
 def test_plans_for_one_size_are_measured_at_that_size_only(monkeypatch):
     monkeypatch.setattr(gpu, "measure_apart", lambda spec, size, *rest: (spec.engine, size))
     specs = [Spec("tensorrt", "fp16", "a.plan", takes=(720, 1280)), CPU]
-    done = gpu.measure_all(specs, [(720, 1280), SIZE], "b", None, repeats=1, samples=3, budget=1.0)
+    done = gpu.measure_all(specs, [(720, 1280), SIZE], "b", None, QUICK, None)
     assert done == [("tensorrt", (720, 1280)), (CPU.engine, (720, 1280)), (CPU.engine, SIZE)]
 
 
@@ -112,6 +117,8 @@ def test_whole_run_prints_a_table_and_writes_json(
         repeats=1,
         samples=3,
         budget=60.0,
+        warm_up=0.0,
+        sustained=0.5,
         output=output,
     )
     report = capsys.readouterr().out
@@ -119,6 +126,8 @@ def test_whole_run_prints_a_table_and_writes_json(
     assert "### 240 x 360" in report
     assert "| onnxruntime-cpu | fp32 |" in report
     assert "| published method, eager PyTorch (CPU) | fp32 |" in report
+    assert "Sustained: a stream of 0.5 s" in report
+    assert "- NVML does not tell of Card 9000" in report
     scores = [result["score"] for result in json.loads(output.read_text())["results"]]
     assert scores[0] == pytest.approx(scores[1], abs=5e-6)
 
@@ -134,5 +143,6 @@ def test_another_checkpoint_is_refused(rn_small_bundle, bundle_of):
 @pytest.mark.skipif(find_driver() is not None, reason="this machine has a GPU")
 def test_missing_engines_are_named_with_what_to_do(rn_small_bundle, checkpoint):
     specs, notes = find_specs(open_bundle(rn_small_bundle), checkpoint, cpu=True)
-    assert specs == [Spec(PYTORCH, "fp32"), Spec(PYTORCH, "fp16"), CPU]
+    tuned = [Spec(PYTORCH, "fp16", tuning=tuning) for tuning in TUNINGS]
+    assert specs == [Spec(PYTORCH, "fp32"), Spec(PYTORCH, "fp16"), *tuned, CPU]
     assert [note.split(":")[0] for note in notes] == ["tensorrt", "tensorrt-rtx", "onnxruntime"]

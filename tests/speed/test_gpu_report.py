@@ -12,8 +12,9 @@ from benchmarks.speed.gpu_report import (
     write_results,
 )
 from benchmarks.speed.machine import GpuMachine, describe_gpu_machine
+from benchmarks.speed.sensors import Conditions, Span
 from benchmarks.speed.subjects import PYTORCH, Spec
-from benchmarks.speed.timing import Percentiles, Rate, Timing
+from benchmarks.speed.timing import Percentiles, Rate, Sustained, Timing
 from maclip_runtime.engines.driver import Driver, Gpu
 
 MACHINE = GpuMachine("Card 9000", "8.6", 24 * 10**9, "580.1", "13.0", "x86_64", {"numpy": "2.4"})
@@ -22,6 +23,7 @@ SETTINGS = {
     "weights": "RN50",
     "repeats": 5,
     "samples": 200,
+    "sustained_seconds": 30,
     "command": "python -m benchmarks.speed.gpu --bundle rn50.maclip",
 }
 
@@ -35,14 +37,23 @@ def timed(milliseconds, device=True):
 
 RESULTS = [
     Result(Spec(PYTORCH, "fp16"), (1080, 1920), timed(20.0), 0.71, 10**9, 3.0),
-    Result(Spec("tensorrt", "fp16", "a.plan"), (1080, 1920), timed(5.0), 0.71, 2 * 10**8, 1.0),
+    Result(
+        Spec("tensorrt", "fp16", "a.plan"),
+        (1080, 1920),
+        timed(5.0),
+        0.71,
+        2 * 10**8,
+        1.0,
+        Sustained(5900, 30.0, 196.7, 5.05, 6.25),
+        Conditions(Span(1200, 1410, 1980), None, Span(40, 61, 65), 812.0, ("power cap",), 150),
+    ),
     Result(Spec("onnxruntime-cuda", "fp32"), (1080, 1920), timed(8.0, device=False), 0.71),
     Result(Spec("tensorrt", "fp16", "b.plan", (720, 1280)), (720, 1280), fault="no memory"),
 ]
 
 
 def cells(report, label):
-    (line,) = (line for line in report.splitlines() if line.startswith(f"| {label} |"))
+    line = next(line for line in report.splitlines() if line.startswith(f"| {label} |"))
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
@@ -74,7 +85,7 @@ def test_rows_have_every_figure(report):
 
 def test_what_was_not_measured_is_a_dash(report):
     row = cells(report, "onnxruntime-cuda")
-    assert row[3] == "-"  # there is no PyTorch in float32 to compare with
+    assert row[3] == "2.50"  # PyTorch's fastest row, in whatever precision
     assert row[6:9] == ["-", "-", "-"]
     assert row[10] == "-"
 
@@ -85,9 +96,17 @@ def test_faults_and_notes_follow_the_tables(report):
     assert report.index("### 720 x 1280") < report.index("### 1080 x 1920")
 
 
-def test_every_row_has_as_many_cells_as_the_header(report):
+def test_a_sustained_stream_is_shown_with_what_the_card_did(report):
+    (line,) = (line for line in report.splitlines() if "power cap" in line)
+    assert [cell.strip() for cell in line.strip("|").split("|")] == [
+        "tensorrt", "fp16", "196.7", "5.05", "6.25", "1200 / 1410 / 1980", "-", "40 / 61 / 65",
+        "power cap", "812",
+    ]  # fmt: skip
+
+
+def test_every_row_has_as_many_cells_as_its_header(report):
     widths = {line.count("|") for line in report.splitlines() if line.startswith("|")}
-    assert len(widths) == 1
+    assert widths == {13, 11}
 
 
 def test_json_has_everything(tmp_path):

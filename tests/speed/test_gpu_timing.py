@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.speed.timing import measure, summarise
+from benchmarks.speed.timing import measure, summarise, sustain
 
 FRAMES = [np.zeros((224, 224, 3), np.uint8), np.ones((224, 224, 3), np.uint8)]
 
@@ -36,7 +36,7 @@ class Clockwork:
 
 
 def run(subject, **options):
-    defaults = {"repeats": 3, "samples": 50, "budget": 60.0}
+    defaults = {"repeats": 3, "samples": 50, "budget": 60.0, "warm_up": 0.05}
     return measure(subject, FRAMES, **{**defaults, **options}, clock=subject.clock)
 
 
@@ -52,7 +52,7 @@ def test_every_sample_is_timed():
 def test_warm_up_and_repeats_score_as_often_as_said():
     subject = Clockwork(0.010)
     run(subject)
-    assert subject.scored == 2 + 5 + 3 * 50
+    assert subject.scored == 2 + 5 + 3 * 50  # 0.05 s of warm-up are five frames
     assert subject.streamed == 3 * 50
 
 
@@ -84,3 +84,12 @@ def test_one_slow_frame_in_a_hundred_shows_in_p99_only():
 def test_too_few_samples_have_no_p99():
     assert summarise([[1.0] * 99]).p99 is None
     assert summarise([[1.0] * 100]).p99 == 1.0
+
+
+def test_a_stream_is_sustained_as_long_as_asked():
+    subject = Clockwork(0.020)
+    stream = sustain(subject, FRAMES, 3.0, subject.clock)
+    assert stream.seconds == pytest.approx(3.0, abs=0.02)
+    assert stream.frames == pytest.approx(300, abs=2)
+    assert stream.rate == pytest.approx(100)
+    assert stream.p50 == stream.p99 == pytest.approx(10)

@@ -13,6 +13,7 @@ from maclip_export.selection import LEAST_SRCC, GraphSelection
 from maclip_export.vocabulary import Activation, FrameSize
 from maclip_runtime.bundle.bundle import open_bundle
 from maclip_runtime.bundle.staging import check_destination
+from maclip_runtime.cli.console import say
 from maclip_runtime.cli.options import parse_size
 from maclip_runtime.errors import MaclipError, UsageError
 from maclip_runtime.method.geometry import ViewGeometry
@@ -168,14 +169,12 @@ def prompts(
     Pairs with `scored: false` are reported as attributes and change no score.
     """
     _require_packages("prompts")
-    from maclip_export.prompts import add_prompts, read_prompts, replace_prompts
+    from maclip_export.prompts import read_prompts, replace_prompts
 
-    opened, pairs = open_bundle(bundle), read_prompts(prompts)
-    if add:
-        pairs = add_prompts(opened.manifest.prompts, pairs)
-    replace_prompts(opened, pairs)
+    open_bundle(bundle)  # what is wrong with it is said first
+    pairs = replace_prompts(bundle, read_prompts(prompts), add=add).manifest.prompts
     names = (pair.name if pair.scored else f"{pair.name} (not scored)" for pair in pairs)
-    typer.echo(f"{bundle}: {len(pairs)} prompt pairs: {', '.join(names)}")
+    say(f"{bundle}: {len(pairs)} prompt pairs: {', '.join(names)}")
 
 
 def _parse_precisions(text: str) -> list[Precision]:

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import typer
 from rich.console import Console
 from rich.table import Table
 
 from maclip_export.vocabulary import Report
 from maclip_runtime.bundle.bundle import Bundle
+from maclip_runtime.cli.console import say
+from maclip_runtime.results.names import show_name
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def report_steps() -> Iterator[Report]:
 
 def print_summary(bundle: Bundle) -> None:
     """What was written: files, sizes, differences."""
-    table = Table(title=f"{bundle.path}", title_justify="left")
+    table = Table(title=show_name(str(bundle.path)), title_justify="left")
     table.add_column("file", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("difference", justify="right", no_wrap=True)
@@ -48,4 +49,4 @@ def print_summary(bundle: Bundle) -> None:
         reference = check.reference if check else ""
         table.add_row(file.path, f"{file.size / 1e6:.1f} MB", difference, reference)
     Console(markup=False, highlight=False).print(table)
-    typer.echo(f"score with: maclip score PICTURES --bundle {bundle.path}")
+    say(f"score with: maclip score PICTURES --bundle {bundle.path}")

@@ -10,7 +10,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,11 +37,11 @@ from maclip_runtime.bundle.signatures import (
 )
 from maclip_runtime.errors import BundleError, OutputError, Remedy
 from maclip_runtime.files import write_whole
-from maclip_runtime.locks import lock_file
+from maclip_runtime.locks import is_there, lock_file
 
 _log = logging.getLogger(__name__)
 
-LOCK_NAME = ".manifest.lock"  # there only while a file is added
+LOCK_NAME = ".manifest.lock"  # there only while a bundle is changed
 
 
 def describe_file(path: Path, role: Role, **details: object) -> BundleFile:
@@ -128,23 +128,35 @@ def _find_mode(destination: Path) -> int:
 
 def check_writable(bundle: Bundle) -> None:
     """Raise BundleError, before long work begins, if no file can be added to a bundle."""
-    try:
-        with _locked(bundle.path / LOCK_NAME):
-            pass
-    except OSError as error:
-        raise BundleError(
-            f"{bundle.path}: cannot be written ({error.strerror})", "copy it to where you may write"
-        ) from None
+    with hold_bundle(bundle.path):
+        pass
+
+
+@contextmanager
+def hold_bundle(path: Path) -> Iterator[None]:
+    """Keep other processes from changing a bundle; BundleError where nobody can change it.
+
+    What is read of the bundle in here stays as it is.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(_locked(path / LOCK_NAME))
+        except OSError as error:
+            raise BundleError(
+                f"{path}: cannot be written ({error.strerror})", "copy it to where you may write"
+            ) from None
+        yield
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold a lock that leaves no file behind."""
-    with lock_file(path):
+    with lock_file(path) as descriptor:
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            if is_there(descriptor, path):  # not where a bundle was replaced that held it
+                path.unlink(missing_ok=True)
 
 
 def add_file(bundle: Bundle, entry: BundleFile, data: bytes) -> BundleFile:
@@ -155,17 +167,17 @@ def add_file(bundle: Bundle, entry: BundleFile, data: bytes) -> BundleFile:
     """
     key = find_signing_key()  # or a refusal, before anything is changed
     entry = replace(entry, size=len(data), sha256=hashlib.sha256(data).hexdigest())
-    try:
-        with _locked(bundle.path / LOCK_NAME):
+    with hold_bundle(bundle.path):
+        try:
             write_whole(resolve_inside(bundle.path, entry.path), data)
             # Read again: another process may have added a file meanwhile.
             manifest = open_bundle(bundle.path).manifest
             others = tuple(file for file in manifest.files if file.path != entry.path)
             manifest = replace(manifest, files=(*others, entry))
             _put_manifest(bundle.path, manifest.to_json().encode(), key)
-    except (OSError, OutputError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise BundleError(f"{bundle.path}: cannot be written ({reason})") from None
+        except (OSError, OutputError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise BundleError(f"{bundle.path}: cannot be written ({reason})") from None
     return entry
 
 

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from maclip_runtime.bundle.bundle import Bundle, open_bundle
 from maclip_runtime.bundle.manifest import BundleFile, Shape
+from maclip_runtime.cli.console import say
 from maclip_runtime.cli.options import BundleArgument, parse_size
 from maclip_runtime.errors import BundleError, Remedy, UsageError
 from maclip_runtime.plans import PlanOptions, build_plan, make_profile
@@ -94,7 +95,7 @@ def build(
         plan = build_plan(opened, chosen, engine, options, progress)
     assert plan.plan is not None
     targets = ", ".join(plan.plan.compute_capabilities) or "8.0 and later"
-    typer.echo(
+    say(
         f"{opened.path / plan.path}: {plan.size / 1e6:.1f} MB, "
         f"{engine} {plan.plan.version}, compute capability {targets}"
     )

@@ -64,6 +64,11 @@ def tell(message: str | MaclipError) -> None:
         print(f"maclip: {show_name(text)}", file=sys.stderr, flush=True)  # noqa: T201
 
 
+def say(text: str) -> None:
+    """Print a command's result on stdout, as one line."""
+    print(show_name(text), flush=True)  # noqa: T201
+
+
 @contextmanager
 def show_progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
     """What to call after every item, with its path: a bar where stderr is a terminal, else nothing."""

@@ -20,6 +20,7 @@ from maclip_runtime.engines.driver import find_driver
 from maclip_runtime.engines.select import list_candidates
 from maclip_runtime.engines.tensorrt_library import MODULES, import_library
 from maclip_runtime.errors import EngineError
+from maclip_runtime.results.names import show_name
 from maclip_runtime.version import __version__
 from maclip_runtime.vocabulary import VIEW_MODES, PlanLibrary
 
@@ -68,7 +69,8 @@ def doctor(
     else:
         table = Table("", "found", "detail")
         for finding in findings:
-            table.add_row(finding.name, "yes" if finding.present else "no", finding.detail)
+            detail = show_name(finding.detail)
+            table.add_row(finding.name, "yes" if finding.present else "no", detail)
         console = Console(markup=False, highlight=False)
         console.print(table)
     if not any(finding.present for finding in findings if finding.name == "onnxruntime"):

@@ -19,6 +19,7 @@ from maclip_runtime.cli.console import tell
 from maclip_runtime.cli.options import BundleArgument
 from maclip_runtime.errors import BundleError
 from maclip_runtime.method.head import Head
+from maclip_runtime.results.names import show_name
 
 
 def inspect(
@@ -80,10 +81,11 @@ def _show(bundle: Bundle, faults: Mapping[str, BundleError | None]) -> None:
     if weights.demo:
         facts["note"] = "demo encoder: not CLIP, and not the method's published accuracy"
     for name, fact in facts.items():
-        console.print(f"{name:>14}  {fact}")
+        console.print(f"{name:>14}  {show_name(fact)}")
     for pair in manifest.prompts:
         aside = "" if pair.scored else " (reported, not scored)"
-        console.print(f"{'prompt pair':>14}  {pair.name}: {pair.good} / {pair.bad}{aside}")
+        texts = show_name(f"{pair.name}: {pair.good} / {pair.bad}")
+        console.print(f"{'prompt pair':>14}  {texts}{aside}")
     table = Table()
     for heading in ("file", "role", "precision"):
         table.add_column(heading, no_wrap=True)
@@ -92,12 +94,12 @@ def _show(bundle: Bundle, faults: Mapping[str, BundleError | None]) -> None:
         table.add_column(heading)
     for file in manifest.files:
         table.add_row(
-            file.path,
+            show_name(file.path),
             f"{file.role}, a plan" if file.plan else file.role,
             file.precision or "",
             f"{file.size / 1e6:.1f} MB",
-            _describe_shapes(file),
-            _describe_difference(file),
+            show_name(_describe_shapes(file)),
+            show_name(_describe_difference(file)),
             "WRONG" if faults[file.path] else "ok",
         )
     width = None if console.is_terminal else 1000

@@ -21,7 +21,6 @@ from maclip_runtime.cli.options import (
     ExifOption,
     GateOption,
     MinScoreOption,
-    PathsArgument,
     PrecisionOption,
     PresetOption,
     RecursiveOption,
@@ -30,6 +29,7 @@ from maclip_runtime.cli.options import (
 )
 from maclip_runtime.cli.requirement import Requirement, open_requirement
 from maclip_runtime.cli.scoring import open_scorer
+from maclip_runtime.cli.standard_input import STDIN, StandardInput, take_stdin
 from maclip_runtime.errors import OutputError, PictureError, UsageError
 from maclip_runtime.files import check_output, find_target, is_written_through, open_whole
 from maclip_runtime.gate.settings import find_settings
@@ -40,10 +40,18 @@ from maclip_runtime.results.score import Score
 from maclip_runtime.scorer import Scorer
 from maclip_runtime.signals import Held, Interrupted, hold_signals
 from maclip_runtime.sources.paths import find_pictures
+from maclip_runtime.sources.pictures import describe_picture
+
+_Picture = str | StandardInput | PictureError
 
 
 def score(
-    paths: PathsArgument,
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...", help="Pictures, directories, quoted globs, or - for one on stdin."
+        ),
+    ],
     bundle: BundleOption = None,
     engine: EngineOption = "auto",
     device: DeviceOption = None,
@@ -86,6 +94,8 @@ def score(
         check_stdout()
     if resume and (output is None or is_written_through(find_target(output))):
         raise UsageError("--resume needs --output with a file's name")
+    if resume and STDIN in found:
+        raise UsageError(f"--resume cannot know what was on stdin, so it takes no {STDIN}")
     scorer = open_scorer(
         bundle,
         engine=engine,
@@ -98,12 +108,13 @@ def score(
     )
     tally = Tally(open_requirement(scorer, min_score, gate))
     attributes = [pair.name for pair in scorer.bundle.manifest.prompts]
+    pictures = take_stdin(found)  # before signals are held: nobody may ever send a picture
     with hold_signals() as held:
         if output is not None and not is_written_through(find_target(output)):
-            _score_to_file(scorer, found, tally, held, output, format, resume=resume)
+            _score_to_file(scorer, pictures, tally, held, output, format, resume=resume)
         else:
             with _open_stream(output) as stream:
-                write_results(_score(scorer, found, tally, held), format, stream, attributes)
+                write_results(_score(scorer, pictures, tally, held), format, stream, attributes)
     if tally.failures:
         raise typer.Exit(1)
     if tally.below:
@@ -140,11 +151,11 @@ class Tally:
 
 
 def _score(
-    scorer: Scorer, found: Sequence[str | PictureError], tally: Tally, held: Held
+    scorer: Scorer, pictures: Sequence[_Picture], tally: Tally, held: Held
 ) -> Iterator[Score | PictureError]:
     """Results as they come, until all are there or a signal asks for the end."""
-    with show_progress("scoring", len(found)) as advance:
-        for result in scorer.score_many(found):
+    with show_progress("scoring", len(pictures)) as advance:
+        for result in scorer.score_many(pictures):
             tally.count(result)
             advance(result.picture if isinstance(result, PictureError) else result.path)
             yield result
@@ -154,7 +165,7 @@ def _score(
 
 def _score_to_file(
     scorer: Scorer,
-    found: Sequence[str | PictureError],
+    pictures: Sequence[_Picture],
     tally: Tally,
     held: Held,
     output: Path,
@@ -170,7 +181,7 @@ def _score_to_file(
         try:
             for record in journal.records():
                 tally.count_kept(record)
-            for result in _score(scorer, _leave_out(journal.done, found), tally, held):
+            for result in _score(scorer, _leave_out(journal.done, pictures), tally, held):
                 journal.add(to_record(result))
             if held.number is not None:
                 raise Interrupted(held.number)
@@ -183,12 +194,12 @@ def _score_to_file(
             raise
 
 
-def _leave_out(done: Counter[str], found: Sequence[str | PictureError]) -> list[str | PictureError]:
-    """What is found and not done, as often as it is found more often."""
+def _leave_out(done: Counter[str], pictures: Sequence[_Picture]) -> list[_Picture]:
+    """What is given and not done, as often as it is given more often."""
     left = done.copy()
     rest = []
-    for each in found:
-        name = each.picture if isinstance(each, PictureError) else each
+    for each in pictures:
+        name = each.picture if isinstance(each, PictureError) else describe_picture(each)
         if left[name]:
             left[name] -= 1
         else:

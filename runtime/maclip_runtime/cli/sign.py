@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from maclip_runtime.bundle.staging import sign_bundle
+from maclip_runtime.cli.console import say
 
 
 def sign(
@@ -28,4 +29,4 @@ def sign(
     Example:
       maclip sign rn50.maclip --key key.pem
     """
-    typer.echo(f"{bundle}: signed with the key {sign_bundle(bundle, key)}")
+    say(f"{bundle}: signed with the key {sign_bundle(bundle, key)}")
