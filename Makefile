@@ -6,15 +6,17 @@ OLDEST_PYTHON ?= $(shell for p in python3.10 $(HOME)/.pyenv/versions/3.10.*/bin/
 DEV := .venv
 OLDEST := .venv-oldest
 DEMO := .venv-demo
+DOCS := .venv-docs
 SYSTEM := .venv-system
 BUNDLES := .test-bundles
 MINUTES ?= 60
 HEADERS := .onnxruntime-headers
 
-.PHONY: help demo test test-gstreamer test-serving lint format bench-accuracy demo-figures soak clean fuzz test-aarch64
+.PHONY: help demo docs test test-gstreamer test-serving lint format bench-accuracy demo-figures soak clean fuzz test-aarch64
 
 help:
-	@echo "make demo     install the runtime alone and score the sample photographs, degraded and not"
+	@echo "make demo     install the runtime alone, score the sample photographs, degraded and not: demo-report.html"
+	@echo "make docs     the documentation as a site, strictly: build/site"
 	@echo "make test     run everything: lint, types, tests, and the runtime on its oldest versions"
 	@echo "make fuzz MINUTES=60   attack every boundary for that long (tests/fuzz)"
 	@echo "make test-aarch64     the runtime's tests on arm64, emulated"
@@ -29,7 +31,7 @@ help:
 # Only the runtime, no torch.
 $(DEMO)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(DEMO)
-	$(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[cpu]"
+	$(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[cpu,report]"
 	touch $@
 
 demo: $(DEMO)/.installed
@@ -110,6 +112,17 @@ format: $(DEV)/.installed
 	$(DEV)/bin/python -m ruff check --fix .
 	$(DEV)/bin/python -m ruff format .
 
+# No torch here either: commands name their options, and docstrings are read, without it.
+$(DOCS)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	touch $@
+
+# Strict: a broken link, a page that the navigation leaves out, or any other warning fails.
+docs: $(DOCS)/.installed
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --strict --quiet
+	@echo "build/site/index.html"
+
 bench-accuracy: $(DEV)/.installed
 	$(DEV)/bin/python -m benchmarks.accuracy.distortions --bundle demo --output docs/accuracy \
 		--seen gaussian_blur,gaussian_noise,jpeg,downscale,overexposure,underexposure,low_contrast,pixelation,colour_quantisation,oversharpening
@@ -120,6 +133,7 @@ soak: $(DEV)/.installed
 demo-figures: $(DEV)/.installed
 	$(DEV)/bin/python -m pip install --quiet --editable ".[demo]"
 	$(DEV)/bin/python demo/evaluate.py
+	$(DEV)/bin/python demo/picture.py docs/demo.jpg
 
 clean:
-	rm -rf $(HEADERS) $(DEV) $(OLDEST) $(DEMO) $(SYSTEM) $(BUNDLES)
+	rm -rf $(HEADERS) $(DEV) $(OLDEST) $(DEMO) $(DOCS) $(SYSTEM) $(BUNDLES) build

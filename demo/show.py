@@ -1,14 +1,17 @@
 """Score the sample photographs and degraded versions of them with the demo encoder.
 
-Needs the runtime only. Exit status 1 if a degraded picture scores above its original.
+Needs the runtime and what its reports need. Writes a report of them too. Exit status 1 if a degraded
+picture scores above its original.
 
-usage: python demo/show.py
+usage: python demo/show.py [REPORT.html]
 """
 
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +22,27 @@ from rich.table import Table
 
 from maclip_runtime import Scorer
 
-SAMPLES = Path(__file__).parents[1] / "samples"
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "samples"
+
+_BIN = Path(sys.executable).parent
+_BIN = _BIN.relative_to(ROOT) if _BIN.is_relative_to(ROOT) else _BIN
+GO_ON = f"""\
+Go on with
+
+  your pictures, on this CPU
+    {_BIN}/maclip score YOUR_PICTURES
+    {_BIN}/maclip report YOUR_PICTURES --output report.html
+
+  a camera: a device, an address (rtsp://...), or a video file
+    {_BIN}/pip install -e '.[cpu,video]'
+    {_BIN}/maclip watch /dev/video0
+
+  CLIP's weights: real scores, once they are exported
+    {_BIN}/pip install -e '.[export]'    # torch and open_clip, about 6 GB
+    {_BIN}/maclip export --checkpoint RN50.pt --output rn50.maclip    # or, to download them:
+    {_BIN}/maclip export --model RN50 --pretrained openai --output rn50.maclip
+    {_BIN}/maclip score YOUR_PICTURES --bundle rn50.maclip"""
 
 Degrade = Callable[[Image.Image], Image.Image]
 
@@ -53,7 +76,8 @@ DEGRADATIONS: dict[str, Degrade] = {
 
 
 def main() -> None:
-    """Print the table and how to go on."""
+    """Print the table, write the report, and say how to go on."""
+    report = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "demo-report.html").absolute()
     scorer = Scorer("demo")
     table = Table(
         title="demo scores (a small encoder of this project, not CLIP); higher is better",
@@ -62,24 +86,36 @@ def main() -> None:
     for heading in ("picture", "original", *DEGRADATIONS):
         table.add_column(heading, justify="left" if heading == "picture" else "right")
     fallen = True
-    for path in sorted(SAMPLES.glob("*.jpg")):
-        image = Image.open(path).convert("RGB")
-        original = scorer.score(image).score
-        degraded = [scorer.score(degrade(image)).score for degrade in DEGRADATIONS.values()]
-        fallen = fallen and max(degraded) < original
-        table.add_row(path.name, f"{original:.3f}", *(f"{score:.3f}" for score in degraded))
-    # The table is as wide as it is, also where there is no terminal to fit.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    console.print(table)
-    console.print(
-        "Go on with:\n"
-        "  .venv-demo/bin/maclip score YOUR_PICTURES --bundle demo\n"
-        "  .venv-demo/bin/pip install -e '.[export]'    # torch and open_clip, about 6 GB\n"
-        "  .venv-demo/bin/maclip export --model RN50 --pretrained openai --output rn50.maclip",
-        markup=False,
-    )
+    with tempfile.TemporaryDirectory() as directory:
+        for path in sorted(SAMPLES.glob("*.jpg")):
+            scores = []
+            for name, picture in make_versions(path).items():
+                picture.save(Path(directory) / f"{path.stem}, {name}.png")
+                scores.append(scorer.score(picture).score)
+            fallen = fallen and max(scores[1:]) < scores[0]
+            table.add_row(path.name, *(f"{score:.3f}" for score in scores))
+        # The table is as wide as it is, also where there is no terminal to fit.
+        console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+        console.print(table)
+        write_report(Path(directory), report)
+    print(f"\nThe same as a page, with maps and attributes, for a browser:\n  {report}\n\n{GO_ON}")
     if not fallen:
         sys.exit("a degraded picture scored above its original")
+
+
+def make_versions(path: Path) -> dict[str, Image.Image]:
+    """A sample as it is, and degraded, by name."""
+    image = Image.open(path).convert("RGB")
+    degraded = {name: degrade(image) for name, degrade in DEGRADATIONS.items()}
+    return {"original": image, **degraded}
+
+
+def write_report(directory: Path, report: Path) -> None:
+    """`maclip report` of the pictures in a directory, as a user would run it."""
+    arguments = ("report", ".", "--bundle", "demo", "--output", str(report))
+    done = subprocess.run([sys.executable, "-m", "maclip_runtime", *arguments], cwd=directory)
+    if done.returncode:
+        sys.exit(done.returncode)
 
 
 if __name__ == "__main__":

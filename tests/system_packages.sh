@@ -6,6 +6,7 @@ set -euo pipefail
 
 packages=(
 	cmake g++                     # what is written in C++ is compiled in the tests
+	nodejs                        # pyright runs on it
 	python3-venv
 	python3-gi                    # GObject introspection, for Debian's own Python
 	python3-gst-1.0               # GStreamer's bindings

@@ -51,7 +51,7 @@ class MaclipError(Exception):
     def __init__(self, cause: str, remedy: str | Remedy = "") -> None:
         super().__init__(cause, remedy)
         self.cause = cause
-        self.remedy = Remedy(remedy) if isinstance(remedy, str) else remedy
+        self.remedy: Remedy = Remedy(remedy) if isinstance(remedy, str) else remedy
 
     def render(self, show: Callable[[str, object], str]) -> str:
         """Cause and remedy in one line, settings as `show(name, value)` writes them."""

@@ -13,8 +13,8 @@ import numpy as np
 
 from maclip_runtime.bundle.bundle import Bundle, open_bundle
 from maclip_runtime.device_frames import DeviceFrame
-from maclip_runtime.engines.engine import Pending
-from maclip_runtime.engines.select import select_engine
+from maclip_runtime.engines.engine import Engine, Pending
+from maclip_runtime.engines.select import Selection, select_engine
 from maclip_runtime.errors import EngineError, FrameError, PictureError, refuse_unknown
 from maclip_runtime.lookahead import run_ahead
 from maclip_runtime.method.head import Cues, score_views
@@ -52,14 +52,14 @@ class Scorer:
         exif_orientation: bool = False,
     ) -> None:
         refuse_unknown("preset", preset, PRESETS)
-        self.bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
+        self.bundle: Bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
         self.preset = preset
         self.exif_orientation = exif_orientation
         self._prompts = self.bundle.load_prompts()
-        self.selection = select_engine(
+        self.selection: Selection = select_engine(
             self.bundle, engine, precision=precision, views=views, threads=threads, device=device
         )
-        self.engine = self.selection.engine
+        self.engine: Engine = self.selection.engine
 
     def score(self, picture: Picture) -> Score:
         """Score a picture; PictureError if it can't be.

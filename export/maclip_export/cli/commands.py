@@ -33,11 +33,15 @@ def export(
     ] = None,
     checkpoint: Annotated[
         Path | None,
-        typer.Option(help="Instead: a file in OpenAI's layout, its sizes read from it."),
+        typer.Option(
+            help="Instead: a file in OpenAI's layout, its sizes read from it.", metavar="FILE"
+        ),
     ] = None,
     prompts: Annotated[
         Path | None,
-        typer.Option(help="Prompt pairs, YAML or JSON; default: the published ones."),
+        typer.Option(
+            help="Prompt pairs, YAML or JSON; default: the published ones.", metavar="FILE"
+        ),
     ] = None,
     activation: Annotated[
         Activation, typer.Option(help="For files whose origin does not tell.")
@@ -53,7 +57,10 @@ def export(
         bool, typer.Option(help="Include the text graph, which `maclip prompts` needs.")
     ] = True,
     precision: Annotated[
-        str, typer.Option(help="Of the graphs: fp32, fp16, int8, or several with commas between.")
+        str,
+        typer.Option(
+            help="Of the graphs: fp32, fp16, int8, or several with commas between.", metavar="LIST"
+        ),
     ] = "fp32",
     calibration: Annotated[
         Path | None,
@@ -98,7 +105,16 @@ def export(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing bundle.")] = False,
 ) -> None:
-    """Turn a CLIP checkpoint into a bundle: ONNX graphs and prompt embeddings, verified."""
+    """Turn a CLIP checkpoint into a bundle.
+
+    A bundle is a directory of ONNX graphs, prompt embeddings and a manifest. Every graph is verified
+    against PyTorch before anything is written. Needs torch: pip install 'maclip-edge[export]'.
+
+    \b
+    Examples:
+      maclip export --model RN50 --pretrained openai --output rn50.maclip
+      maclip export --checkpoint RN50.pt --output rn50.maclip --precision fp16
+    """
     if (checkpoint is None) == (model is None or pretrained is None):
         raise UsageError("give either --model NAME and --pretrained TAG, or --checkpoint FILE")
     precisions = _parse_precisions(precision)
@@ -146,7 +162,9 @@ def prompts(
         bool, typer.Option("--add", help="Keep the bundle's own pairs, and put these after them.")
     ] = False,
 ) -> None:
-    """Replace a bundle's prompts, embedded through its own text graph: no checkpoint is needed.
+    """Replace a bundle's prompts, or add to them.
+
+    They are embedded through the bundle's own text graph: no checkpoint is needed.
 
     Pairs with `scored: false` are reported as attributes and change no score.
     """

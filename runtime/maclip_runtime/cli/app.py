@@ -53,7 +53,7 @@ def build_app() -> typer.Typer:
     app = typer.Typer(
         name="maclip",
         no_args_is_help=True,
-        add_completion=False,
+        rich_markup_mode=None,  # panels leave 80 columns too little for the text
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )

@@ -53,18 +53,25 @@ def bench(
     preset: PresetOption = "native",
     threads: ThreadsOption = None,
     repeats: Annotated[
-        int, typer.Option(min=1, help="How often every picture is measured, and then streamed.")
+        int,
+        typer.Option(
+            min=1, help="How often every picture is measured, and then streamed.", metavar="N"
+        ),
     ] = 10,
     frame: Annotated[
         str, typer.Option(help="Size of the drawn picture, a JPEG.", metavar="HxW")
     ] = "800x1200",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Measure how long pictures take, by stage: decode, views, encode, head.
+    """Measure how long pictures take, stage by stage.
 
-    p50, p90 and p99 are of pictures measured one at a time; the throughput is of a stream, in which the
-    next pictures are decoded meanwhile. Where the encoder runs on the CPU, its arithmetic is held against
-    ONNX Runtime's own matrix product on this machine.
+    The stages are decode, views, encode and head. p50, p90 and p99 are of pictures measured one at a
+    time; the throughput is of a stream, in which the next pictures are decoded meanwhile. Where
+    the encoder runs on the CPU, its arithmetic is held against ONNX Runtime's own matrix product.
+
+    \b
+    Example:
+      maclip bench rn50.maclip --precision int8 --views dense --threads 2
     """
     with _find_pictures(pictures or [], frame) as found:
         scorer = Scorer(

@@ -34,11 +34,16 @@ def build(
         ),
     ] = None,
     frames: Annotated[
-        str, typer.Option(help="Smallest, best and largest frame, height x width.")
+        str,
+        typer.Option(
+            help="Smallest, best and largest frame, height x width.", metavar="HxW,HxW,HxW"
+        ),
     ] = "224x224,1080x1920,2160x3840",
     views: Annotated[
         str,
-        typer.Option(help="Best and largest number of views a run, which bounds the memory."),
+        typer.Option(
+            help="Best and largest number of views a run, which bounds the memory.", metavar="N,N"
+        ),
     ] = "32,64",
     workspace: Annotated[
         int | None,
@@ -48,7 +53,8 @@ def build(
         list[str] | None,
         typer.Option(
             help="tensorrt-rtx: GPU to build for, such as 86 for 8.6; may be repeated. "
-            "Default: portable, 8.0 and later."
+            "Default: portable, 8.0 and later.",
+            metavar="CC",
         ),
     ] = None,
     version_compatible: Annotated[
@@ -63,9 +69,15 @@ def build(
         int, typer.Option(min=0, help="tensorrt: number of the GPU to build on.", metavar="N")
     ] = 0,
 ) -> None:
-    """Build a plan from one of a bundle's graphs, and put it into the bundle.
+    """Build a plan for TensorRT or TensorRT-RTX, into the bundle.
 
-    tensorrt builds on the GPU that will run the plan; tensorrt-rtx needs no GPU to build.
+    It is built from one of the bundle's graphs. tensorrt builds on the GPU that will run the plan;
+    tensorrt-rtx needs no GPU to build.
+
+    \b
+    Examples:
+      maclip build rn50.maclip --engine tensorrt-rtx --compute-capability 86
+      maclip build rn50.maclip --engine tensorrt --timing-cache rn50.timing
     """
     opened = open_bundle(bundle)
     chosen = _choose_graph(opened, graph)

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import _imaging
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 # libtiff's `void handler(const char *module, const char *format, va_list arguments)`; a va_list is passed
 # as a pointer on x86-64 and aarch64.

@@ -46,7 +46,10 @@ def doctor(
     device: DeviceOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Show what this machine can run and what is missing. Exit status 1 if no engine can run."""
+    """Show what this machine can run and what is missing.
+
+    Exit status 1 if no engine can run.
+    """
     findings = [
         Finding("maclip-edge", True, f"{__version__}, Python {platform.python_version()}"),
         Finding("machine", True, f"{platform.machine()}, {os.cpu_count()} cores, {sys.platform}"),

@@ -70,7 +70,9 @@ def gate(
     ] = "score",
     false_reject: Annotated[
         float,
-        typer.Option(help="Part of the pictures that should pass that may be rejected."),
+        typer.Option(
+            help="Part of the pictures that should pass that may be rejected.", metavar="PART"
+        ),
     ] = 0.01,
     output: Annotated[
         Path | None,
@@ -93,9 +95,16 @@ def gate(
     exif_orientation: ExifOption = False,
     threads: ThreadsOption = None,
 ) -> None:
-    """Choose the threshold of a quality gate from pictures that should pass and pictures that should not.
+    """Choose the threshold of a quality gate, with its errors.
+
+    It comes from pictures that should pass and pictures that should not.
 
     Exit status: 0 done, 1 some pictures failed and were left out, 2 wrong usage.
+
+    \b
+    Examples:
+      maclip gate --accept good/ --reject bad/ --output gate.json
+      maclip score incoming/ --gate gate.json
     """
     from maclip_runtime.gate.making import make_gate  # SciPy, which only this command needs
 

@@ -36,7 +36,10 @@ def inspect(
         ),
     ] = None,
 ) -> None:
-    """Show what is in a bundle and verify every checksum. Exit status 2 if anything is damaged."""
+    """Show what is in a bundle and verify every checksum.
+
+    Exit status 2 if anything is damaged.
+    """
     opened = open_bundle(bundle)
     if verify is not None:
         signer = verify_signature(opened.path, read_manifest(opened.path), verify)

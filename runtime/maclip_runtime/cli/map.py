@@ -40,7 +40,13 @@ def map_picture(
         ),
     ] = "score",
     side: Annotated[
-        int, typer.Option(min=128, max=4096, help="Longest side of each of the two, in pixels.")
+        int,
+        typer.Option(
+            min=128,
+            max=4096,
+            help="Longest side of each of the two, in pixels.",
+            metavar="PIXELS",
+        ),
     ] = 640,
     bundle: BundleOption = None,
     engine: EngineOption = "auto",
@@ -51,9 +57,15 @@ def map_picture(
     exif_orientation: ExifOption = False,
     threads: ThreadsOption = None,
 ) -> None:
-    """Show where a picture is good and where it is not: the picture and its quality map, side by side.
+    """Show where a picture is good and where it is not.
+
+    The picture and its quality map are drawn side by side.
 
     Exit status: 0 done, 1 the picture cannot be scored, 2 wrong usage or an unusable bundle.
+
+    \b
+    Example:
+      maclip map photo.jpg --output map.png --show sharpness
     """
     check_output(output, [picture])
     check_suffix(output.suffix)

@@ -47,7 +47,12 @@ BundleArgument = Annotated[
     str, typer.Argument(metavar="BUNDLE", help="The bundle directory, or `demo`.")
 ]
 EngineOption = Annotated[
-    EngineChoice, typer.Option("--engine", help="What runs the encoder; auto: the first that can.")
+    EngineChoice,
+    typer.Option(
+        "--engine",
+        help="What runs the encoder, by its name in `maclip doctor`; auto: the first that can.",
+        metavar="ENGINE",
+    ),
 ]
 PrecisionOption = Annotated[
     Literal["auto", Precision],
@@ -70,7 +75,11 @@ PresetOption = Annotated[
 ThreadsOption = Annotated[
     int | None,
     typer.Option(
-        "--threads", min=1, max=1024, help="CPU threads of the engine; default: all cores."
+        "--threads",
+        min=1,
+        max=1024,
+        help="CPU threads of the engine; default: all cores.",
+        metavar="N",
     ),
 ]
 DeviceOption = Annotated[

@@ -63,10 +63,16 @@ def report(
     exif_orientation: ExifOption = False,
     threads: ThreadsOption = None,
 ) -> None:
-    """Score pictures into one self-contained page: worst first, with maps and attributes.
+    """Score pictures into one self-contained page.
+
+    The worst come first, with maps and attributes.
 
     Exit status as of `maclip score`; 128 + n after signal n (130 after Ctrl-C), which leaves a report of
     what was scored until then.
+
+    \b
+    Example:
+      maclip report photos/ --bundle rn50.maclip --output report.html
     """
     found = list(find_pictures(paths, recursive=recursive))
     check_output(output, [path for path in found if isinstance(path, str)])

@@ -12,7 +12,7 @@ from maclip_runtime.cli.console import prepare_streams, tell
 from maclip_runtime.errors import MaclipError
 from maclip_runtime.signals import Interrupted, raise_on_signals
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 WRONG_USAGE = 2
 DEFECT = 70  # EX_SOFTWARE of sysexits.h
@@ -24,7 +24,7 @@ def run() -> int:
     prepare_streams()
     raise_on_signals()
     try:
-        status = build_app()(standalone_mode=False)
+        status = build_app()(prog_name="maclip", standalone_mode=False)
         sys.stdout.flush()
     except MaclipError as error:
         tell(error)

@@ -81,6 +81,11 @@ def score(
     0 all scored, 1 some failed, 2 wrong usage or an unusable bundle, 3 all scored, but some below
     --min-score or not through --gate; 128 + n after signal n, as 130 after Ctrl-C. What was scored until
     then is on stdout, or beside --output for --resume.
+
+    \b
+    Examples:
+      maclip score photo.jpg
+      maclip score photos/ --bundle rn50.maclip --format csv --output scores.csv
     """
     found = list(find_pictures(paths, recursive=recursive))
     if output is not None:

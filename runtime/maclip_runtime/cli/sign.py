@@ -21,5 +21,12 @@ def sign(
         ),
     ],
 ) -> None:
-    """Sign a bundle, every checksum verified first. `maclip inspect --verify PUB` checks it."""
+    """Sign a bundle.
+
+    Every checksum is verified first. `maclip inspect --verify PUB` checks the signature.
+
+    \b
+    Example:
+      maclip sign rn50.maclip --key key.pem
+    """
     say(f"{bundle}: signed with the key {sign_bundle(bundle, key)}")

@@ -35,9 +35,6 @@ from maclip_runtime.stream.status import Observation
 from maclip_runtime.stream.watcher import Watcher
 from maclip_runtime.vocabulary import ColourMatrix, ColourRange, PixelFormat, ViewsPerFrame
 
-_RAW = "Raw frames on stdin"
-_ALERTS = "Alerts"
-
 
 def watch(
     sources: Annotated[
@@ -81,27 +78,22 @@ def watch(
         ),
     ] = None,
     size: Annotated[
-        str | None, typer.Option(metavar="HxW", help="Of a frame.", rich_help_panel=_RAW)
+        str | None, typer.Option(metavar="HxW", help="Raw frames: size of a frame.")
     ] = None,
-    pixel_format: Annotated[
-        PixelFormat, typer.Option(help="Their pixels.", rich_help_panel=_RAW)
-    ] = "rgb24",
+    pixel_format: Annotated[PixelFormat, typer.Option(help="Raw frames: their pixels.")] = "rgb24",
     stride: Annotated[
         int | None,
-        typer.Option(
-            metavar="BYTES", help="From row to row; default: no padding.", rich_help_panel=_RAW
-        ),
+        typer.Option(metavar="BYTES", help="Raw frames: from row to row; default: no padding."),
     ] = None,
     matrix: Annotated[
         ColourMatrix | None,
-        typer.Option(help="Of nv12 and yuyv422; default: by size.", rich_help_panel=_RAW),
+        typer.Option(help="Raw frames: of nv12 and yuyv422; default: by size."),
     ] = None,
     range_: Annotated[
         ColourRange | None,
         typer.Option(
             "--range",
-            help="Of values; default: limited for nv12 and yuyv422, full for gray8.",
-            rich_help_panel=_RAW,
+            help="Raw frames: of values; default: limited for nv12 and yuyv422, full for gray8.",
         ),
     ] = None,
     format: Annotated[
@@ -129,14 +121,13 @@ def watch(
     gate: GateOption = None,
     alert_below: Annotated[
         float | None,
-        typer.Option(metavar="S", help="Alert when the score is below S.", rich_help_panel=_ALERTS),
+        typer.Option(metavar="S", help="Alert when the score is below S."),
     ] = None,
     alert_after: Annotated[
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="... for so long, and recover after as long at S + 0.02. Default: 2.",
-            rich_help_panel=_ALERTS,
+            help="Of --alert-below: for so long, and recover after as long at S + 0.02. Default: 2.",
         ),
     ] = None,
     alert_drop: Annotated[
@@ -144,21 +135,25 @@ def watch(
         typer.Option(
             metavar="D",
             help="Alert when the score drops by D against its mean of a minute, for a second.",
-            rich_help_panel=_ALERTS,
         ),
     ] = None,
     fail_on_alert: Annotated[
         bool,
-        typer.Option(
-            "--fail-on-alert", help="Exit with 3 if there was an alert.", rich_help_panel=_ALERTS
-        ),
+        typer.Option("--fail-on-alert", help="Exit with 3 if there was an alert."),
     ] = False,
 ) -> None:
     """Score video and cameras as they come; higher is better.
 
     A line a frame, with `event` where one begins or ends. Ctrl-C ends it; what was written stays. Exit
     status: 0 all scored, or a camera's user ended it; 1 a source failed; 2 wrong usage or an unusable
-    bundle; 3 alerts, with --fail-on-alert; 130 or 143 interrupted while reading files.
+    bundle; 3 there was an alert, with --fail-on-alert; 130 or 143 interrupted while reading files.
+
+    \b
+    Examples:
+      maclip watch rtsp://camera/stream --bundle rn50.maclip --alert-below 0.5
+      maclip watch clip.mp4 --format csv --output quality.csv
+      ffmpeg -i clip.mkv -f rawvideo -pix_fmt nv12 - |
+          maclip watch - --size 1080x1920 --pixel-format nv12
     """
     for path in filter(None, (output, report)):
         check_output(path, sources)

@@ -76,7 +76,7 @@ class TritonPythonModel:
         try:
             given = triton.get_input_tensor_by_name(request, _PICTURE)
             prepared = self._prepare(given.as_numpy().item())
-            cues = self._score(await self._encode(prepared.frame))
+            cues = self._score(await self._encode(prepared.pixels))
         except PictureError as error:
             return self._refuse(str(error), triton.TritonError.INVALID_ARG)
         except _EncoderError as error:

@@ -37,7 +37,7 @@ class FolderSource:
         *,
         sampling: Sampling = ALL_FRAMES,
     ) -> None:
-        self.name = str(directory)
+        self.name: str = str(directory)
         self.frame_rate: float | None = frame_rate or DEFAULT_RATE
         self._sampling = sampling
         self._closed = threading.Event()

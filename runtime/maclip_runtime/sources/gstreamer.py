@@ -56,7 +56,7 @@ class GStreamerSource:
 
         A live pipeline that gives nothing for `silence_timeout` seconds is lost.
         """
-        self.name = hide_password(source)
+        self.name: str = hide_password(source)
         self._sampling = sampling
         self._silence_timeout = silence_timeout
         self._closed = threading.Event()
@@ -71,7 +71,7 @@ class GStreamerSource:
         self._sink = self._pipeline.get_by_name("maclip_frames")
         self._bus = self._pipeline.get_bus()
         self.frame_rate: float | None = None
-        self.live = False
+        self.live: bool = False
         try:
             self._preroll()
         except SourceError:

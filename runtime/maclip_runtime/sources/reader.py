@@ -60,8 +60,8 @@ class SourceReader:
         `close` wakes it.
         """
         self.name = name
-        self.dropped = 0
-        self.up = False
+        self.dropped: int = 0
+        self.up: bool = False
         self.frame_rate: float | None = None
         self._connect = connect
         self.live = live

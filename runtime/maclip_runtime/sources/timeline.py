@@ -21,7 +21,7 @@ class Timeline:
         self._first_arrival: float | None = None
         self.last: float | None = None  # the time of the last frame
         self._shift: float | None = None if live else 0.0  # added to presentation times
-        self.irregular = False  # the last frame's time was missing or had jumped
+        self.irregular: bool = False  # the last frame's time was missing or had jumped
 
     def place(self, presented: float | None, arrived: float) -> float:
         """The time of the next frame, from its presentation time (None: it has none) and arrival."""

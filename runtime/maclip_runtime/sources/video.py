@@ -68,8 +68,8 @@ class VideoSource:
         `frame_rate` places frames that have no times; by default it is the stream's own. A live
         source that sends nothing for `silence_timeout` seconds is lost.
         """
-        self.name = hide_password(source)
-        self.live = is_camera(source)
+        self.name: str = hide_password(source)
+        self.live: bool = is_camera(source)
         self._sampling = sampling
         self._silence_timeout = silence_timeout
         self._patience = _READ_POLL if self.live else silence_timeout  # of one read, in seconds

@@ -34,7 +34,7 @@ class ViewBudget:
     """
 
     def __init__(self, seconds: float | None = None, share: float = 1.0) -> None:
-        self.count = 1
+        self.count: int = 1
         self._given = seconds
         self._share = share
         self._interval = math.inf

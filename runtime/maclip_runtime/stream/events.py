@@ -69,7 +69,7 @@ class Events:
     """The events of one stream, fed with its readings in order. `alert`: one is going on."""
 
     def __init__(self, rules: AlertRules) -> None:
-        self.alert = False
+        self.alert: bool = False
         self._below = (
             None if rules.below is None else _Below(rules.below, rules.after, rules.quantity)
         )

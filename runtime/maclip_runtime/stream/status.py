@@ -46,10 +46,10 @@ class SourceStatus:
 
     def __init__(self, name: str, is_up: Callable[[], bool]) -> None:
         self.name = name
-        self.frames = 0
-        self.dropped = 0
+        self.frames: int = 0
+        self.dropped: int = 0
         self.events: Counter[EventName] = Counter()
-        self.alert = False
+        self.alert: bool = False
         self.last: Observation | None = None
         self.event: tuple[Event, float | None] | None = None
         self.lowest: tuple[float, float] | None = None  # score, time

@@ -65,7 +65,7 @@ class Turns:
     def __init__(self, geometry: ViewGeometry, height: int, width: int) -> None:
         self._geometry = geometry
         self._grid = geometry.grid(height, width)
-        self.views = geometry.count(height, width)
+        self.views: int = geometry.count(height, width)
         self._order = _order_views(self.views)
         self._nearness = _measure_nearness(self._grid)
         self._frame = 0

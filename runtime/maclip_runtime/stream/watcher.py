@@ -78,7 +78,7 @@ class Watcher:
         samplings = [Sampling(every, rate) for _ in sources]
         share = 1 / len(sources)
         self._watched = {}
-        self.statuses = []
+        self.statuses: list[SourceStatus] = []
         for source, sampling in zip(sources, samplings, strict=True):
             reader = read_source(
                 source,
