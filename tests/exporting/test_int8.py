@@ -282,7 +282,7 @@ def test_an_export_whose_tensorrt_graph_ranks_otherwise_fails(monkeypatch, tmp_p
     checkpoint = load_file(ROOT / "demo" / "demo-encoder.pt")
     pictures = read_calibration(ROOT / "samples", checkpoint.views)
     few = CalibrationSet(pictures.measured[:1], (pictures.ranked[0][:224, :352],))  # 3 views each
-    selection = GraphSelection(["int8"], frames=[None], calibration=few, least_srcc=0.9)
+    selection = GraphSelection(["int8"], frames=[None], calibration=few)
     with pytest.raises(VerificationError, match="of TensorRT's graph rank .* hurt most"):
         export_bundle(checkpoint, tmp_path / "b", PUBLISHED_PROMPTS, selection, text_encoder=False)
     assert list(tmp_path.iterdir()) == []
