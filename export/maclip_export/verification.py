@@ -21,18 +21,19 @@ from maclip_export.selection import GraphRow
 from maclip_export.vocabulary import FrameSize
 from maclip_runtime import Scorer
 from maclip_runtime.bundle.bundle import Bundle
-from maclip_runtime.bundle.manifest import Verification
+from maclip_runtime.bundle.manifest import BundleFile, Verification
 from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
 from maclip_runtime.errors import Remedy
+from maclip_runtime.method.head import score_views
 from maclip_runtime.method.pixels import Floats, Frame
-from maclip_runtime.vocabulary import Precision
+from maclip_runtime.vocabulary import Precision, ViewMode
 
 Compute = Callable[[NDArray[np.generic]], Floats]
 
 # Largest difference of features over their largest value. Measured: 0.3e-6 to 1.8e-6 in float32 and
 # 1e-4 to 1e-3 in half for RN50, ViT-B/32 and small towers; a wrong operation, weight or layout is
 # orders of magnitude above. The room is for deeper towers and other processors. INT8 is held to the
-# ranking of pictures (quality/rankings.py); here it only must not be wrong.
+# ranking of pictures (quality/rankings.py) as well; here it only must not be wrong.
 TOLERANCE: dict[Precision, float] = {"fp32": 1e-5, "fp16": 5e-3, "int8": 0.5}
 # Largest difference of a score or a cue, absolute.
 SCORE_TOLERANCE: dict[Precision, float] = {"fp32": 1e-5, "fp16": 2e-3, "int8": 0.2}
@@ -56,9 +57,28 @@ def run_torch(module: nn.Module) -> Compute:
     return compute
 
 
-def open_scorer(bundle: Bundle, precision: Precision = "fp32") -> Scorer:
-    """The runtime's scorer on the CPU, exact, with a bundle's encoder graph."""
-    return Scorer(bundle, engine="onnxruntime-cpu", precision=precision)
+def open_scorer(bundle: Bundle) -> Scorer:
+    """The runtime's scorer on the CPU, exact, with a bundle's float32 encoder."""
+    return Scorer(bundle, engine="onnxruntime-cpu", precision="fp32")
+
+
+def score_frames(
+    bundle: Bundle, file: BundleFile, frames: Sequence[Frame], view_mode: ViewMode
+) -> list[float]:
+    """The scores of frames as the runtime makes them on the CPU with an encoder graph of a bundle."""
+    method, prompts = bundle.manifest.method, bundle.load_prompts()
+    engine = OnnxRuntimeEngine(bundle, file, view_mode=view_mode)
+    scores = []
+    try:
+        for frame in frames:
+            features = engine.encode(frame)
+            cues = score_views(
+                features, prompts, method.logit_scale, method.head, bundle.manifest.scored
+            )
+            scores.append(cues.mean().score)
+    finally:
+        engine.close()
+    return scores
 
 
 def verify_graph(

@@ -3,19 +3,25 @@
 import shutil
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
 
 from maclip_export.checkpoints import load_file
 from maclip_export.encoders import build_image_encoder
+from maclip_export.export import export_bundle
 from maclip_export.graphs.tracing import trace_graph
+from maclip_export.prompts import PUBLISHED_PROMPTS
+from maclip_export.quality.calibration import read_calibration
 from maclip_export.scenes import draw_views
+from maclip_export.selection import GraphSelection
 from maclip_runtime import open_bundle
 from maclip_runtime.bundle.staging import write_manifest
 from maclip_runtime.method.geometry import ViewGeometry
 from make_bundles import write_checkpoint
 
+ROOT = Path(__file__).parents[2]
 PLAIN = ("prompts.npz", "text_encoder.fp32.onnx", "image_encoder.fp32.onnx")
 
 
@@ -66,3 +72,21 @@ def encoder_graph(checkpoint_file):
         return trace_graph(encoder, example, ("pixels", "features", "views"))
 
     return trace
+
+
+@pytest.fixture(scope="session")
+def demo_bundle(tmp_path_factory):
+    """The demo encoder, trained and small, in every precision, with frame graphs; read only."""
+    checkpoint = load_file(ROOT / "demo" / "demo-encoder.pt")
+    return export_bundle(
+        checkpoint,
+        tmp_path_factory.mktemp("demo") / "demo.maclip",
+        PUBLISHED_PROMPTS,
+        GraphSelection(
+            ["fp32", "fp16", "int8"],
+            frames=[None],
+            dense=[None],
+            calibration=read_calibration(ROOT / "samples", checkpoint.views),
+        ),
+        text_encoder=False,
+    ).path

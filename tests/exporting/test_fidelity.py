@@ -10,12 +10,7 @@ import pytest
 from PIL import Image
 from scipy.stats import spearmanr
 
-from maclip_export.checkpoints import load_file
-from maclip_export.export import export_bundle
-from maclip_export.prompts import PUBLISHED_PROMPTS
-from maclip_export.quality.calibration import read_calibration
 from maclip_export.quality.distortions import KINDS, distort
-from maclip_export.selection import GraphSelection
 from maclip_runtime import Scorer
 
 ROOT = Path(__file__).parents[2]
@@ -32,22 +27,6 @@ def degraded_photographs():
             frames += [distort(frame, kind, severity, seed=1) for severity in (0.25, 0.5, 1.0)]
     assert len(frames) > 40
     return frames
-
-
-@pytest.fixture(scope="session")
-def demo_bundle(tmp_path_factory):
-    """The demo encoder in every precision."""
-    checkpoint = load_file(ROOT / "demo" / "demo-encoder.pt")
-    return export_bundle(
-        checkpoint,
-        tmp_path_factory.mktemp("fidelity") / "demo.maclip",
-        PUBLISHED_PROMPTS,
-        GraphSelection(
-            ["fp32", "fp16", "int8"],
-            calibration=read_calibration(ROOT / "samples", checkpoint.views),
-        ),
-        text_encoder=False,
-    ).path
 
 
 @pytest.fixture(scope="session")

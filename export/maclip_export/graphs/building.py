@@ -17,6 +17,10 @@ OPSET = 18
 IR_VERSION = 8
 PRODUCER = "maclip-edge"
 
+HALF_QUANTISATION_OPSET = (
+    19  # the first whose QuantizeLinear and DequantizeLinear take half precision
+)
+
 FLOAT = ir.DataType.FLOAT.value
 INT64 = ir.DataType.INT64.value
 
@@ -52,6 +56,21 @@ def finish_graph(model: ir.Model) -> onnx.ModelProto:
     proto = ir.to_proto(model)
     onnx.checker.check_model(proto)
     return proto
+
+
+def get_opset(model: onnx.ModelProto) -> int:
+    """The version of ONNX's own operators that a graph is written in."""
+    return next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+
+
+def raise_opset(model: onnx.ModelProto, version: int) -> None:
+    """Call a graph one of a newer version, at most HALF_QUANTISATION_OPSET.
+
+    From 18 to 19 the operators that are used here changed only in the types that they take.
+    """
+    for entry in model.opset_import:
+        if entry.domain in ("", "ai.onnx"):
+            entry.version = version
 
 
 def write_constant(

@@ -17,14 +17,17 @@ from maclip_runtime.method.geometry import ViewGeometry
 
 @dataclass(frozen=True)
 class EncoderGraphs:
-    """The encoder in one precision: `pictures` takes any size if it is a ResNet's, `views` views only.
+    """The encoder in one precision, in the three forms that graphs hold.
 
-    Where views are cut inside the graph, the shapes behind are static, and the engines know them.
-    float32_nodes: in half precision, the nodes of `pictures` that stay float32, each with the reason.
+    pictures: by itself; takes any size if it is a ResNet's. views: in frame and score graphs, where views
+    are cut inside the graph, so that the shapes behind are static, and the engines know them. blocks: in
+    dense frame graphs, for pictures of any size. In INT8 the last two are TensorRT's, the first the CPU's.
+    float32_nodes: in half precision, the nodes of `pictures` that stay float32, with the reasons.
     """
 
     pictures: onnx.ModelProto
     views: onnx.ModelProto
+    blocks: onnx.ModelProto
     float32_nodes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -38,8 +41,9 @@ def trace_encoder(
     example = torch.from_numpy(draw_views(geometry, 2))
     if not isinstance(encoder, ResNetEncoder):
         graph = trace_graph(encoder, example, ("pixels", "features", "views"))
-        return EncoderGraphs(graph, graph)
+        return EncoderGraphs(graph, graph, graph)
     pictures = trace_graph(encoder, example, ("pixels", "features", "pictures"), cell=CELL)
     if not takes_frames:
-        return EncoderGraphs(pictures, pictures)
-    return EncoderGraphs(pictures, trace_graph(encoder, example, ("pixels", "features", "views")))
+        return EncoderGraphs(pictures, pictures, pictures)
+    views = trace_graph(encoder, example, ("pixels", "features", "views"))
+    return EncoderGraphs(pictures, views, pictures)

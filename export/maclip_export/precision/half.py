@@ -95,7 +95,8 @@ def _measure_costs(
 def _find_float32_nodes(model: onnx.ModelProto, costs: Mapping[str, HalfCost]) -> dict[str, str]:
     """The nodes that stay float32, by name, each with the reason."""
     reasons: dict[str, str] = {}
-    for node in ir.from_proto(model).graph:
+    graph = ir.from_proto(model).graph
+    for node in graph:
         name = str(node.name)
         if node.op_type in FLOAT32_OPERATIONS:
             reasons[name] = f"{node.op_type} wants range"
@@ -107,7 +108,21 @@ def _find_float32_nodes(model: onnx.ModelProto, costs: Mapping[str, HalfCost]) -
             if not cost.error <= ERROR_LIMIT:
                 loss = f"loses {cost.error:.1e}" if np.isfinite(cost.error) else "overflows"
                 reasons[name] = f"{value.name}, up to {cost.largest:.3g}, {loss} in half"
+    _follow_neighbours(graph, reasons)
     return reasons
+
+
+def _follow_neighbours(graph: ir.Graph, reasons: dict[str, str]) -> None:
+    """Quantisation has the precision of the nodes it stands between: no Cast may part it from them."""
+    for node in graph:
+        followed: list[ir.Node] = []
+        if node.op_type == "QuantizeLinear" and node.inputs[0] is not None:
+            maker = node.inputs[0].producer()
+            followed = [maker] if maker is not None else []
+        elif node.op_type == "DequantizeLinear":
+            followed = list(node.outputs[0].consumers())
+        if followed and all(str(other.name) in reasons for other in followed):
+            reasons.setdefault(str(node.name), f"{followed[0].name} is float32")
 
 
 def rewrite_in_half(model: onnx.ModelProto, float32_nodes: Container[str]) -> onnx.ModelProto:

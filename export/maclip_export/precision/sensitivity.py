@@ -1,4 +1,4 @@
-"""Which layers INT8 hurts most: every quantised layer given back its float32 input and weights, alone.
+"""Which layers INT8 hurts most: every quantised layer given back its input and weights as they were, alone.
 
 Works on the quantised graph itself, so no range is measured again: one short session a layer.
 """
@@ -46,7 +46,10 @@ def rank_layers(
         weight = weight.removesuffix("_quantized")
         if [activation, weight] == before[:2] or weight not in floats:
             continue
-        model.graph.initializer.append(floats[weight])
+        scale = integers[producers[before[1]].input[1]]  # in half where the layer is
+        values = onnx.numpy_helper.to_array(floats[weight])
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(scale.data_type)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(values.astype(dtype), weight))
         # The quantiser leaves out a ReLU that unsigned numbers imply; back in float32 it is needed.
         clamped = _starts_at_zero(before[0], producers, integers)
         if clamped:
