@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 WEB = ROOT / "build" / "web"  # where `make web` assembles the page that scores in the browser
 
 _EMBEDDED = """
-<iframe src="web/index.html" title="Score pictures here" class="web" allow="camera; clipboard-read"></iframe>
+<iframe src="web/index.html" title="Score pictures here" class="web"
+allow="camera; clipboard-read"></iframe>
 
 [The page by itself](web/index.html)
 """
