@@ -20,9 +20,6 @@ class Error : public std::runtime_error {
   const std::string& cause() const { return cause_; }
   const std::string& remedy() const { return remedy_; }
 
-  // The same error, its cause preceded by the file it is about.
-  Error within(const std::string& place) const { return Error(status_, place + ": " + cause_, remedy_); }
-
  private:
   maclip_status status_;
   std::string cause_, remedy_;
