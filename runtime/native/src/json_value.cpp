@@ -53,12 +53,12 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   }
 
  private:
-  bool add(JsonValue value) {
+  bool add(JsonValue&& value) {
     place(std::move(value));
     return true;
   }
 
-  bool open(JsonValue value) {
+  bool open(JsonValue&& value) {
     if (open_.size() >= kDeepest) throw refuse("nested too deeply");
     open_.push_back(place(std::move(value)));
     names_.emplace_back();
@@ -71,7 +71,8 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
 
-  JsonValue* place(JsonValue value) {
+  // Not inlined: GCC 12 takes moved-from alternatives of the variant for uninitialised ones.
+  [[gnu::noinline]] JsonValue* place(JsonValue&& value) {
     if (open_.empty()) {
       root = std::move(value);
       return &root;
