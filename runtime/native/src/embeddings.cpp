@@ -2,6 +2,7 @@
 
 #include <zip.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -48,6 +49,7 @@ class ErrorOfZip {
 };
 
 Archive open_archive(std::string_view data) {
+  if (data.empty()) throw refuse_unreadable("File is not a zip file");  // to libzip an archive of nothing
   ErrorOfZip error;
   zip_source_t* source = zip_source_buffer_create(data.data(), data.size(), 0, error.get());
   if (source == nullptr) throw refuse_unreadable(error.text());
@@ -63,7 +65,7 @@ Archive open_archive(std::string_view data) {
 std::string show_names(zip_t* archive, zip_int64_t count) {
   JsonArray names;
   for (zip_int64_t i = 0; i < count && i < static_cast<zip_int64_t>(kShown); ++i) {
-    const char* name = zip_get_name(archive, static_cast<zip_uint64_t>(i), ZIP_FL_ENC_GUESS);
+    const char* name = zip_get_name(archive, static_cast<zip_uint64_t>(i), ZIP_FL_ENC_RAW);
     names.emplace_back(std::string(name == nullptr ? "" : name));
   }
   return show_value(names);
@@ -90,7 +92,7 @@ std::string show_shape(std::size_t pairs, std::size_t features) {
 void check_header(std::string_view content, std::size_t pairs, std::size_t features, std::size_t& length) {
   const NpyHeader header = read_npy_header(content, kHeader);
   length = header.length;
-  const std::vector<std::uint64_t> wanted{pairs, 2, features};
+  const std::vector<std::int64_t> wanted{static_cast<std::int64_t>(pairs), 2, static_cast<std::int64_t>(features)};
   if (header.descr == "<f4" && !header.in_columns && header.shape == wanted) return;
   throw BundleError("embeddings are " + show_dtype(header.descr) + " " + show_npy_shape(header.shape) +
                     (header.in_columns ? " by columns" : "") + ", not float32 " + show_shape(pairs, features));
@@ -110,7 +112,7 @@ void check_unit_length(const std::vector<float>& embeddings, std::size_t feature
 std::vector<float> read_embeddings(std::string_view data, std::size_t pairs, std::size_t features) {
   const Archive archive = open_archive(data);
   const zip_int64_t count = zip_get_num_entries(archive.get(), 0);
-  const char* name = count == 1 ? zip_get_name(archive.get(), 0, ZIP_FL_ENC_GUESS) : nullptr;
+  const char* name = count == 1 ? zip_get_name(archive.get(), 0, ZIP_FL_ENC_RAW) : nullptr;
   if (name == nullptr || std::strcmp(name, kMember) != 0)
     throw BundleError("holds " + show_names(archive.get(), count) + ", not " + kMember + " alone");
   zip_stat_t status;
@@ -128,9 +130,8 @@ std::vector<float> read_embeddings(std::string_view data, std::size_t pairs, std
   const std::string content = read_bytes(member.get(), static_cast<std::size_t>(status.size) + 1);
   std::size_t header = 0;
   check_header(content, pairs, features, header);
-  if (content.size() - header != size)
-    throw BundleError("embeddings have " + std::to_string(content.size() - header) + " bytes, not " +
-                      std::to_string(size));
+  if (const std::uint64_t found = std::min<std::uint64_t>(content.size() - header, size + 1); found != size)
+    throw BundleError("embeddings have " + std::to_string(found) + " bytes, not " + std::to_string(size));
   std::vector<float> embeddings(static_cast<std::size_t>(size) / sizeof(float));
   static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file is little-endian");
   std::memcpy(embeddings.data(), content.data() + header, static_cast<std::size_t>(size));

@@ -120,6 +120,7 @@ std::optional<std::string> read_regular_file(const std::string& path, std::int64
   }
   struct stat status {};
   if (fstat(file.get(), &status) != 0) refuse_unreadable(path, errno);
+  if (S_ISDIR(status.st_mode)) refuse_unreadable(path, EISDIR);
   if (!S_ISREG(status.st_mode)) throw BundleError(path + ": not a regular file", "do not use this bundle");
   if (status.st_size > most)
     throw BundleError(path + ": " + std::to_string(status.st_size) + " bytes, more than the " +

@@ -12,7 +12,7 @@ namespace {
 constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr std::size_t kPreamble = 10;  // magic, version, length of what follows
 constexpr std::size_t kMostAxes = 64;  // NumPy's own limit
-constexpr std::uint64_t kLongest = 1ULL << 48;
+constexpr std::int64_t kLongest = std::int64_t{1} << 48;
 
 BundleError refuse(const std::string& reason) {
   return BundleError("not readable (" + show_string(cut_text(reason, 100)) + ")");
@@ -91,8 +91,8 @@ class Literal {
     throw refuse("fortran_order is not a valid bool");
   }
 
-  std::vector<std::uint64_t> read_shape() {
-    std::vector<std::uint64_t> shape;
+  std::vector<std::int64_t> read_shape() {
+    std::vector<std::int64_t> shape;
     expect('(');
     while (!take(')')) {
       if (shape.size() >= kMostAxes) throw refuse("shape is not valid");
@@ -104,14 +104,14 @@ class Literal {
     return shape;
   }
 
-  std::uint64_t read_length() {
-    skip_spaces();
-    std::uint64_t value = 0;
+  std::int64_t read_length() {
+    const bool negative = take('-');
+    std::int64_t value = 0;
     const std::size_t start = place_;
     while (place_ < text_.size() && text_[place_] >= '0' && text_[place_] <= '9' && value < kLongest)
-      value = 10 * value + static_cast<std::uint64_t>(text_[place_++] - '0');
+      value = 10 * value + (text_[place_++] - '0');
     if (place_ == start || value >= kLongest) throw refuse("shape is not valid");
-    return value;
+    return negative ? -value : value;
   }
 
   std::string_view text_;
@@ -143,10 +143,10 @@ std::string show_dtype(const std::string& descr) {
   return found == names.end() ? show_name(descr) : found->second;
 }
 
-std::string show_npy_shape(const std::vector<std::uint64_t>& shape) {
+std::string show_npy_shape(const std::vector<std::int64_t>& shape) {
   std::vector<std::string> lengths;
   std::transform(shape.begin(), shape.end(), std::back_inserter(lengths),
-                 [](std::uint64_t length) { return std::to_string(length); });
+                 [](std::int64_t length) { return std::to_string(length); });
   return "(" + join(lengths) + (shape.size() == 1 ? ",)" : ")");
 }
 

@@ -12,7 +12,7 @@ namespace maclip {
 struct NpyHeader {
   std::string descr;  // the data type, such as "<f4"
   bool in_columns = false;
-  std::vector<std::uint64_t> shape;
+  std::vector<std::int64_t> shape;
   std::size_t length = 0;  // bytes of the header, after which the values begin
 };
 
@@ -21,6 +21,6 @@ NpyHeader read_npy_header(std::string_view content, std::size_t most);
 
 // A data type and a shape as NumPy and Python write them.
 std::string show_dtype(const std::string& descr);
-std::string show_npy_shape(const std::vector<std::uint64_t>& shape);
+std::string show_npy_shape(const std::vector<std::int64_t>& shape);
 
 }  // namespace maclip
