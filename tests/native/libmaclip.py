@@ -90,7 +90,7 @@ def new(kind: type[Any], **fields: Any) -> Any:
     return kind(size=ctypes.sizeof(kind), **fields)
 
 
-class MaclipFault(Exception):
+class NativeError(Exception):
     """A status other than OK, and its message."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -159,12 +159,12 @@ class Library:
         self.functions = load(path)
 
     def call(self, name: str, *arguments: Any) -> None:
-        """Call a function whose last argument is the error; MaclipFault for another status than OK."""
+        """Call a function whose last argument is the error; NativeError for another status than OK."""
         error = new(Error)
         status = getattr(self.functions, name)(*arguments, ctypes.byref(error))
         assert status == error.status
         if status != OK:
-            raise MaclipFault(status, error.message.decode())
+            raise NativeError(status, error.message.decode())
         assert error.message == b""
 
     def open(self, bundle: Path | str, **options: Any) -> NativeScorer:
@@ -175,9 +175,7 @@ class Library:
             for name, value in options.items()
         }
         path = str(bundle).encode("utf-8", "surrogateescape")
-        self.call(
-            "maclip_open", path, ctypes.byref(new(Options, **given)), ctypes.byref(handle)
-        )
+        self.call("maclip_open", path, ctypes.byref(new(Options, **given)), ctypes.byref(handle))
         return NativeScorer(self, handle)
 
 
@@ -254,21 +252,21 @@ class NativeStream:
     """A stream of the library."""
 
     def __init__(self, scorer: NativeScorer, handle: ctypes.c_void_p) -> None:
-        self._scorer = scorer
-        self._handle = handle
+        self.scorer = scorer
+        self.handle = handle
 
     def __enter__(self) -> NativeStream:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._scorer.library.functions.maclip_stream_close(self._handle)
+        self.scorer.library.functions.maclip_stream_close(self.handle)
 
     def push(self, frame: NDArray[np.uint8] | Frame, time: float) -> tuple[Scored, Reading]:
         given = frame if isinstance(frame, Frame) else as_frame(frame)
-        scored, reading = self._scorer.make_room(given.height, given.width), new(Reading)
-        self._scorer.library.call(
+        scored, reading = self.scorer.make_room(given.height, given.width), new(Reading)
+        self.scorer.library.call(
             "maclip_stream_push",
-            self._handle,
+            self.handle,
             ctypes.byref(given),
             time,
             ctypes.byref(scored.result),

@@ -1,6 +1,6 @@
 """What Python refuses of a bundle the C library refuses, in the same words.
 
-What stands in parentheses is the reason of a parser that is not ours (json, zipfile, NumPy), and is not compared.
+What stands in parentheses is the reason of a parser that is not ours (json, zipfile, NumPy), and not compared.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from libmaclip import BUNDLE, MaclipFault
+from libmaclip import BUNDLE, NativeError
 
 from maclip_runtime import BundleError, Scorer, open_bundle
 from maclip_runtime.bundle.bundle import MANIFEST_NAME
@@ -47,7 +47,7 @@ def refused(open_native):
     def compare(path, **options):
         with pytest.raises(BundleError) as expected:
             Scorer(path, engine="onnxruntime-cpu")
-        with pytest.raises(MaclipFault) as found:
+        with pytest.raises(NativeError) as found:
             open_native(path, **options)
         assert found.value.status == BUNDLE
         assert strip_reason(str(found.value)) == strip_reason(str(expected.value))
@@ -216,11 +216,13 @@ def test_numbers_beyond_those_of_json_are_refused_as_no_json(bundle, open_native
     path.write_text(path.read_text().replace('"alpha": 1.0', f'"alpha": {number}'))
     with pytest.raises(BundleError, match="manifest.method.head.alpha is not understood"):
         open_bundle(bundle)
-    with pytest.raises(MaclipFault, match=re.escape(f"{path}: not valid JSON (char ")):
+    with pytest.raises(NativeError, match=re.escape(f"{path}: not valid JSON (char ")):
         open_native(bundle)
 
 
-def test_a_manifest_of_schema_1_opens_as_in_python(bundle, open_native, native, onnxruntime_library):
+def test_a_manifest_of_schema_1_opens_as_in_python(
+    bundle, open_native, native, onnxruntime_library
+):
     def downgrade(manifest):
         manifest["schema"] = 1
         head = manifest["method"]["head"]
@@ -433,12 +435,12 @@ def keys(tmp_path):
 def test_signatures(bundle, refused, open_native, keys, monkeypatch, tmp_path):
     from maclip_runtime.bundle.staging import sign_bundle
 
-    (private, public), (other_private, other_public) = keys
+    (private, public), (_other_private, other_public) = keys
 
     def refuse(trusted):
         monkeypatch.setenv("MACLIP_TRUSTED_KEYS", str(trusted))
         by_environment = refused(bundle)
-        with pytest.raises(MaclipFault) as found:
+        with pytest.raises(NativeError) as found:
             open_native(bundle, trusted_keys=str(trusted))
         assert str(found.value) == by_environment
         return by_environment
