@@ -9,7 +9,8 @@ needs hold_scoring.c before the library; and `steps`, in order:
 
 - {"caps": ...} the caps of the frames from here on
 - {"frame": [[offset, rows, row_bytes], ...], "time": nanoseconds} a frame's planes in the file `pixels`
-- {"await": "score"} wait for the score of the frame before; {"await": "entered"} until its scoring began
+- {"await": "score"} wait for the frame's score, or the warning that there is none
+- {"await": "entered"} until its scoring began
 - {"await": "buffers"} until every buffer so far has come out
 - {"open": true} let go of all scorings, also those to come
 - {"flush": true}, {"cycle": true} flush; to NULL and back to PLAYING
@@ -97,8 +98,8 @@ class Player:
             self._source.push_buffer(self._make_buffer(step))
             self._pushed += 1
         elif step.get("await") == "score":
-            seen = len(self.report["messages"])
-            while len(self.report["messages"]) == seen and self._take_message(WAIT):
+            seen = self._count_said()
+            while self._count_said() == seen and self._take_message(WAIT):
                 pass
         elif step.get("await") == "entered":
             os.read(self._entered, 1)
@@ -123,6 +124,9 @@ class Player:
             while self._take_message(WAIT):
                 pass
             self._take_buffers(self._pushed)
+
+    def _count_said(self) -> int:
+        return len(self.report["messages"]) + len(self.report["warnings"])
 
     def _make_buffer(self, step: dict) -> Gst.Buffer:
         """A frame as GStreamer lays it out, with padding that is not 0."""
