@@ -224,11 +224,14 @@ maclip_background_restart (MaclipBackground *background)
   gst_clear_buffer (&dropped);
 }
 
-GstStructure *
-maclip_background_copy_latest (MaclipBackground *background)
+GstBuffer *
+maclip_background_mark (MaclipBackground *background, GstBuffer *buffer)
 {
   g_mutex_lock (&background->lock);
-  GstStructure *latest = background->latest != NULL ? gst_structure_copy (background->latest) : NULL;
+  if (background->latest != NULL) {
+    buffer = gst_buffer_make_writable (buffer);
+    maclip_add_meta (buffer, background->latest);
+  }
   g_mutex_unlock (&background->lock);
-  return latest;
+  return buffer;
 }
