@@ -1,6 +1,6 @@
 """What Python refuses of a bundle the C library refuses, in the same words.
 
-What stands in parentheses is the reason of a parser that is not ours (json, zipfile, NumPy), and not compared.
+What stands in parentheses is the reason of a parser that is not ours (json, zipfile, NumPy): not compared.
 """
 
 from __future__ import annotations
