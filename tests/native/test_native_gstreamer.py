@@ -276,14 +276,24 @@ def test_as_published_with_all_views(play: Play, scorer: Scorer) -> None:
     )
 
 
-def test_auto_scores_every_frame_that_comes_in_its_time(play: Play) -> None:
-    film = make_film("RGB", 500, 370, 12)
-    report = play(
-        [{"caps": film.caps}, *in_turn(film), {"eos": True}], [film], **{"views-per-frame": "auto"}
-    )
-    assert report["error"] is None
-    assert len(report["messages"]) == 12
-    assert all(1 <= message["refreshed"] <= message["views"] for message in report["messages"])
+@pytest.mark.parametrize(
+    ("rate", "interval", "all_views"),
+    [("1/9", 0, True), ("25/1", 9_000_000_000, True), ("0/1", 0, False)],
+)
+def test_auto_goes_by_the_time_between_frames_that_caps_and_interval_tell(
+    play: Play, rate: str, interval: int, all_views: bool
+) -> None:
+    """Nine seconds are enough for seven views; by the buffers' times there would be a microsecond."""
+    film = make_film("RGB", 500, 370, 24)
+    steps: list[dict] = [{"caps": film.caps.replace("25/1", rate)}]
+    spacing = max(interval, 1000)
+    for number, step in enumerate(film.steps()):
+        steps += [{**step, "time": number * spacing}, {"await": "score"}]
+    report = play([*steps, {"eos": True}], [film], interval=interval, **{"views-per-frame": "auto"})
+    refreshed = [message["refreshed"] for message in report["messages"]]
+    assert len(refreshed) == 24
+    assert refreshed[:10] == [1] * 10  # the first round finds out what a view takes
+    assert refreshed[-1] == (report["messages"][0]["views"] if all_views else 1)
 
 
 def test_size_and_format_may_change_in_the_middle(play: Play, scorer: Scorer) -> None:

@@ -162,6 +162,14 @@ change_state (GstElement *element, GstStateChange transition)
 
 /* ---- The stream ----------------------------------------------------------------------------------------- */
 
+/* Seconds from one frame that is to be scored to the next, as caps and interval have it; 0: not known. */
+static double
+find_spacing (const GstVideoInfo *info, GstClockTime interval)
+{
+  const double frame = info->fps_n > 0 ? (double) info->fps_d / info->fps_n : 0;
+  return MAX (frame, (double) interval / GST_SECOND);
+}
+
 /* Whether a buffer is to be scored: inside of the segment, and the first in its interval. Fills in its times. */
 static gboolean
 is_due (MaclipQuality *self, MaclipArrival *arrival)
@@ -175,6 +183,7 @@ is_due (MaclipQuality *self, MaclipArrival *arrival)
   GST_OBJECT_LOCK (self);
   const GstClockTime interval = self->interval;
   GST_OBJECT_UNLOCK (self);
+  arrival->spacing = find_spacing (&self->info, interval);
   if (interval == 0)
     return TRUE;
   const GstClockTime now = GST_CLOCK_TIME_IS_VALID (arrival->running_time)
