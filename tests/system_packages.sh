@@ -14,6 +14,8 @@ packages=(
 	gstreamer1.0-plugins-base     # videotestsrc, videoconvert
 	gstreamer1.0-plugins-good     # RTP payloaders
 	gstreamer1.0-plugins-ugly     # x264enc: cameras send H.264
+	libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev   # the element maclipquality is compiled
+	gstreamer1.0-tools            # gst-launch-1.0, gst-inspect-1.0
 )
 
 if ! command -v dpkg-query >/dev/null; then
