@@ -126,7 +126,8 @@ class Player:
             self._take_buffers(self._pushed)
 
     def _count_said(self) -> int:
-        return len(self.report["messages"]) + len(self.report["warnings"])
+        scores = [m for m in self.report["messages"] if m["name"] == "maclip-quality"]
+        return len(scores) + len(self.report["warnings"])
 
     def _make_buffer(self, step: dict) -> Gst.Buffer:
         """A frame as GStreamer lays it out, with padding that is not 0."""

@@ -384,7 +384,7 @@ def test_of_each_interval_one_frame_is_scored(play: Play) -> None:
 
 
 def test_an_alert_begins_after_two_seconds_below_and_ends_after_two_above(play: Play) -> None:
-    """Twelve frames a third of a second apart; the threshold is moved instead of the picture."""
+    """Frames a third of a second apart; the threshold is moved instead of the picture."""
     film = make_film("RGB", 256, 240, 24)
     steps: list[dict] = [{"caps": film.caps}]
     for number, step in enumerate(film.steps()):
