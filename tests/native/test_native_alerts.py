@@ -1,4 +1,4 @@
-"""Alerts of the GStreamer element begin and end, on any scores, as those of `maclip watch --alert-below`."""
+"""Alerts of the GStreamer element begin and end as those of `maclip watch --alert-below`."""
 
 from __future__ import annotations
 
