@@ -156,9 +156,14 @@ int main(int argc, char** argv) {
   maclip_error error{sizeof error, MACLIP_OK, ""};
   maclip_scorer* scorer = nullptr;
   maclip_stream* stream = nullptr;
-  maclip_stream_options options{sizeof options, 1, 0};
-  if (maclip_open(argv[1], nullptr, &scorer, &error) != MACLIP_OK ||
-      maclip_stream_open(scorer, &options, &stream, &error) != MACLIP_OK) {
+  maclip_options one_thread{};
+  one_thread.size = sizeof one_thread;
+  one_thread.threads = 1;
+  maclip_stream_options one_view{};
+  one_view.size = sizeof one_view;
+  one_view.views_per_frame = 1;
+  if (maclip_open(argv[1], &one_thread, &scorer, &error) != MACLIP_OK ||
+      maclip_stream_open(scorer, &one_view, &stream, &error) != MACLIP_OK) {
     return std::fprintf(stderr, "%s\n", error.message), 2;
   }
   std::vector<std::uint8_t> storage;
