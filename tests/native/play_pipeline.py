@@ -4,8 +4,8 @@ Run by Debian's own Python, which has GStreamer's bindings:
 
     /usr/bin/python3 play_pipeline.py < job.json > report.json
 
-A job: `element`, its properties; `pixels`, a file of raw frames; `hold`, whether scorings are held, which
-needs hold_scoring.c before the library; and `steps`, in order:
+A job: `element`, its properties; `after`, what follows it in the pipeline; `pixels`, a file of raw frames;
+`hold`, whether scorings are held, which needs hold_scoring.c before the library; and `steps`, in order:
 
 - {"caps": ...} the caps of the frames from here on
 - {"frame": [[offset, rows, row_bytes], ...], "time": nanoseconds} a frame's planes in the file `pixels`
@@ -57,7 +57,7 @@ class Player:
         self._job = job
         self._pixels = Path(job["pixels"]).read_bytes() if "pixels" in job else b""
         self._pipeline = Gst.parse_launch(
-            "appsrc name=source format=time ! maclipquality name=quality "
+            f"appsrc name=source format=time ! maclipquality name=quality ! {job['after']} "
             "! appsink name=sink sync=false wait-on-eos=false"
         )
         self._source = self._pipeline.get_by_name("source")
@@ -126,7 +126,8 @@ class Player:
             self._take_buffers(self._pushed)
 
     def _count_said(self) -> int:
-        return len(self.report["messages"]) + len(self.report["warnings"])
+        scores = [m for m in self.report["messages"] if m["name"] == "maclip-quality"]
+        return len(scores) + len(self.report["warnings"])
 
     def _make_buffer(self, step: dict) -> Gst.Buffer:
         """A frame as GStreamer lays it out, with padding that is not 0."""

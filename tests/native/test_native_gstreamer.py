@@ -162,12 +162,16 @@ def play(environment: dict[str, str], tmp_path: Path) -> Play:
         steps: Sequence[dict],
         films: Sequence[Film] = (),
         hold: Path | None = None,
+        after: str = "identity",
         **properties: object,
     ) -> dict:
         pixels = tmp_path / "pixels"
         pixels.write_bytes(b"".join(film.data for film in films))
         element = {"bundle": str(DEMO), **properties}
-        job = {"element": element, "pixels": str(pixels), "hold": hold is not None, "steps": steps}
+        job = {
+            **{"element": element, "after": after, "pixels": str(pixels)},
+            **{"hold": hold is not None, "steps": steps},
+        }
         done = subprocess.run(
             [SYSTEM_PYTHON, HERE / "play_pipeline.py"],
             input=json.dumps(job),
@@ -272,14 +276,24 @@ def test_as_published_with_all_views(play: Play, scorer: Scorer) -> None:
     )
 
 
-def test_auto_scores_every_frame_that_comes_in_its_time(play: Play) -> None:
-    film = make_film("RGB", 500, 370, 12)
-    report = play(
-        [{"caps": film.caps}, *in_turn(film), {"eos": True}], [film], **{"views-per-frame": "auto"}
-    )
-    assert report["error"] is None
-    assert len(report["messages"]) == 12
-    assert all(1 <= message["refreshed"] <= message["views"] for message in report["messages"])
+@pytest.mark.parametrize(
+    ("rate", "interval", "all_views"),
+    [("1/9", 0, True), ("25/1", 9_000_000_000, True), ("0/1", 0, False)],
+)
+def test_auto_goes_by_the_time_between_frames_that_caps_and_interval_tell(
+    play: Play, rate: str, interval: int, all_views: bool
+) -> None:
+    """Nine seconds are enough for seven views; by the buffers' times there would be a microsecond."""
+    film = make_film("RGB", 500, 370, 24)
+    steps: list[dict] = [{"caps": film.caps.replace("25/1", rate)}]
+    spacing = max(interval, 1000)
+    for number, step in enumerate(film.steps()):
+        steps += [{**step, "time": number * spacing}, {"await": "score"}]
+    report = play([*steps, {"eos": True}], [film], interval=interval, **{"views-per-frame": "auto"})
+    refreshed = [message["refreshed"] for message in report["messages"]]
+    assert len(refreshed) == 24
+    assert refreshed[:10] == [1] * 10  # the first round finds out what a view takes
+    assert refreshed[-1] == (report["messages"][0]["views"] if all_views else 1)
 
 
 def test_size_and_format_may_change_in_the_middle(play: Play, scorer: Scorer) -> None:
@@ -339,6 +353,16 @@ def test_buffers_carry_the_latest_score(play: Play) -> None:
     assert [buffer["time"] for buffer in report["buffers"]] == [k * FRAME_TIME for k in range(4)]
 
 
+def test_the_meta_survives_converters_and_scalers(play: Play) -> None:
+    film = make_film("I420", 300, 300, 3)
+    steps = [{"caps": film.caps}, *in_turn(film), {"eos": True}]
+    report = play(
+        steps, [film], after="videoconvert ! videoscale ! video/x-raw,format=RGB,width=64"
+    )
+    first, second, _ = report["messages"]
+    assert [buffer["meta"] for buffer in report["buffers"]] == [None, first, second]
+
+
 def test_without_messages_the_buffers_carry_scores_all_the_same(play: Play) -> None:
     film = make_film("RGB", 256, 240, 30)
     report = play(
@@ -360,7 +384,7 @@ def test_of_each_interval_one_frame_is_scored(play: Play) -> None:
 
 
 def test_an_alert_begins_after_two_seconds_below_and_ends_after_two_above(play: Play) -> None:
-    """Twelve frames a third of a second apart; the threshold is moved instead of the picture."""
+    """Frames a third of a second apart; the threshold is moved instead of the picture."""
     film = make_film("RGB", 256, 240, 24)
     steps: list[dict] = [{"caps": film.caps}]
     for number, step in enumerate(film.steps()):
@@ -417,20 +441,20 @@ def test_it_starts_again_after_null(play: Play, scorer: Scorer) -> None:
     assert [message["frame"] for message in report["messages"]] == [0, 1] * 3
 
 
-def test_a_buffer_too_short_is_a_warning_and_the_stream_goes_on(play: Play) -> None:
-    film = make_film("RGB", 256, 240, 3)
-    first, second, third = film.steps()
+def test_buffers_too_short_are_one_warning_and_the_stream_goes_on(play: Play) -> None:
+    film = make_film("RGB", 256, 240, 4)
+    first, second, third, fourth = film.steps()
     steps = [
         {"caps": film.caps},
         *(first, {"await": "score"}, {**second, "cut": 1000}, {"await": "score"}),
-        *(third, {"await": "score"}, {"eos": True}),
+        *({**third, "cut": 1000}, {"await": "buffers"}, fourth, {"eos": True}),
     ]
     report = play(steps, [film])
     assert report["error"] is None
-    assert [message["frame"] for message in report["messages"]] == [0, 2]
+    assert [message["frame"] for message in report["messages"]] == [0, 3]
     (warning,) = report["warnings"]
     assert warning["text"].startswith("a frame was not scored: ")
-    assert len(report["buffers"]) == 3
+    assert len(report["buffers"]) == 4
 
 
 @pytest.mark.parametrize(
@@ -562,3 +586,47 @@ def test_an_unusable_bundle_ends_gst_launch_with_one_error(environment: dict[str
     done = launch(environment, "videotestsrc ! maclipquality bundle=/nowhere ! fakesink")
     assert done.returncode != 0
     assert "/nowhere" in done.stderr
+
+
+# The documentation.
+
+
+def find_examples(language: str) -> list[str]:
+    text = (HERE.parents[1] / "docs" / "native-gstreamer.md").read_text()
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_documented_line_prints_scores(environment: dict[str, str]) -> None:
+    (line,) = (
+        block for block in find_examples("sh") if block.startswith("gst-launch-1.0 -m video")
+    )
+    done = subprocess.run(
+        ["sh", "-c", line.replace("num-buffers=90", "num-buffers=3")],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=HERE.parents[1],
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "maclip-quality, score=(double)" in done.stdout
+
+
+def test_the_documented_python_has_fifteen_lines_and_prints_scores(
+    environment: dict[str, str],
+) -> None:
+    (program,) = find_examples("python")
+    assert len([line for line in program.splitlines() if line]) <= 15
+    done = subprocess.run(
+        [SYSTEM_PYTHON, "-c", program.replace("num-buffers=90", "num-buffers=3")],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=HERE.parents[1],
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    time, score, fresh = map(float, done.stdout.splitlines()[-1].split())
+    assert 0 <= time < 1
+    assert 0 < score < 1
+    assert 0 < fresh <= 1

@@ -10,25 +10,25 @@
 void
 maclip_alert_reset (MaclipAlert *alert)
 {
-  alert->on = FALSE;
+  alert->on = false;
   alert->since = NAN;
 }
 
-gboolean
+bool
 maclip_alert_update (MaclipAlert *alert, double threshold, double score, double fresh, double time)
 {
   if (fresh < ENOUGH_FRESH)
-    return FALSE;
-  const gboolean turns = alert->on ? score >= threshold + MARGIN : score < threshold;
+    return false;
+  const bool turns = alert->on ? score >= threshold + MARGIN : score < threshold;
   if (!turns) {
     alert->since = NAN;
-    return FALSE;
+    return false;
   }
   if (isnan (alert->since))
     alert->since = time;
   if (time - alert->since < AFTER - ROUNDING)
-    return FALSE;
+    return false;
   alert->on = !alert->on;
   alert->since = NAN;
-  return TRUE;
+  return true;
 }

@@ -1,15 +1,11 @@
 /* Alerts below a threshold, by the rule of `maclip watch --alert-below` (stream/events.py). */
 #pragma once
 
-#include <glib.h>
-
-#include "maclip.h"
-
-G_BEGIN_DECLS
+#include <stdbool.h>
 
 typedef struct {
-  gboolean on;    /* an alert is going on */
-  double since;   /* when its end, or its beginning, came into sight; NAN: not in sight */
+  bool on;      /* an alert is going on */
+  double since; /* when its end, or its beginning, came into sight; NAN: not in sight */
 } MaclipAlert;
 
 /* Before the first frame, and after a flush. */
@@ -19,6 +15,4 @@ void maclip_alert_reset (MaclipAlert *alert);
  *
  * It begins when every score of two seconds was below the threshold, and ends when every score of two
  * seconds was 0.02 above it or more. A frame of which less than half of the views are fresh says nothing. */
-gboolean maclip_alert_update (MaclipAlert *alert, double threshold, double score, double fresh, double time);
-
-G_END_DECLS
+bool maclip_alert_update (MaclipAlert *alert, double threshold, double score, double fresh, double time);

@@ -31,14 +31,16 @@ struct _MaclipBackground {
   gboolean ending;
 };
 
-/* A new stream where there was a restart: its turns know nothing of the frames before. */
+/* A new stream after a restart: its turns know nothing of the frames before. Frames that are dropped make others look
+ * further apart, so that "auto" is told how much time there is. */
 static gboolean
-follow_epoch (MaclipBackground *background, guint epoch, maclip_error *error)
+follow_epoch (MaclipBackground *background, guint epoch, double spacing, maclip_error *error)
 {
   if (background->stream != NULL && background->stream_epoch == epoch)
     return TRUE;
   maclip_stream_close (background->stream);
   background->stream_epoch = epoch;
+  background->options.budget = spacing;
   return maclip_stream_open (background->scorer, &background->options, &background->stream, error) == MACLIP_OK;
 }
 
@@ -54,7 +56,7 @@ score (MaclipBackground *background, MaclipArrival *arrival, guint epoch, guint6
     g_strlcpy (error->message, "the buffer is shorter than its caps say, or cannot be mapped", sizeof error->message);
     return NULL;
   }
-  if (!follow_epoch (background, epoch, error))
+  if (!follow_epoch (background, epoch, arrival->spacing, error))
     return NULL;
   maclip_result result = { .size = sizeof result, .attributes = background->attributes,
                            .attributes_capacity = background->attribute_count };
@@ -139,10 +141,12 @@ maclip_background_new (maclip_scorer *scorer, guint32 views_per_frame, MaclipSco
   background->attributes = g_new0 (float, background->attribute_count);
   g_mutex_init (&background->lock);
   g_cond_init (&background->changed);
-  if (!follow_epoch (background, 0, error)) {
+  /* What is wrong with the options is known at once; the first frame's own stream begins with epoch 1. */
+  if (!follow_epoch (background, 0, 0, error)) {
     maclip_background_free (background);
     return NULL;
   }
+  background->epoch = 1;
   background->thread = g_thread_new ("maclipquality", work, background);
   return background;
 }
@@ -224,11 +228,14 @@ maclip_background_restart (MaclipBackground *background)
   gst_clear_buffer (&dropped);
 }
 
-GstStructure *
-maclip_background_copy_latest (MaclipBackground *background)
+GstBuffer *
+maclip_background_mark (MaclipBackground *background, GstBuffer *buffer)
 {
   g_mutex_lock (&background->lock);
-  GstStructure *latest = background->latest != NULL ? gst_structure_copy (background->latest) : NULL;
+  if (background->latest != NULL) {
+    buffer = gst_buffer_make_writable (buffer);
+    maclip_add_meta (buffer, background->latest);
+  }
   g_mutex_unlock (&background->lock);
-  return latest;
+  return buffer;
 }

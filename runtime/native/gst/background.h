@@ -36,7 +36,8 @@ void maclip_background_interrupt (MaclipBackground *background);
 /* Begin anew after a flush: what waits or is being scored is forgotten, and so are all scores. */
 void maclip_background_restart (MaclipBackground *background);
 
-/* A copy of the newest score, or NULL. */
-GstStructure *maclip_background_copy_latest (MaclipBackground *background);
+/* Put the newest score, where there is one, onto a buffer: takes it over, and gives it back or a writable copy that
+ * shares its pixels. */
+GstBuffer *maclip_background_mark (MaclipBackground *background, GstBuffer *buffer);
 
 G_END_DECLS

@@ -1,46 +1,12 @@
 #include "quality.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "alert.h"
-#include "background.h"
 #include "frame_copy.h"
+#include "quality_private.h"
 
 GST_DEBUG_CATEGORY_STATIC (maclip_quality_debug);
 #define GST_CAT_DEFAULT maclip_quality_debug
 
-#define DEFAULT_VIEWS "8"
-#define NO_ALERT 0.0 /* both cues are above it, and so is every score */
 #define NO_SLOT G_MAXUINT64
-
-struct _MaclipQuality {
-  GstElement element;
-  GstPad *sink;
-  GstPad *source;
-
-  /* Properties, under the object's lock. */
-  gchar *bundle;
-  gchar *views_per_frame;
-  gchar *engine;
-  guint threads;
-  GstClockTime interval;
-  gdouble alert_below;
-  gboolean post_messages;
-  MaclipAlert alert;
-
-  maclip_scorer *scorer;        /* from READY on */
-  MaclipBackground *background; /* from PAUSED on */
-
-  /* The streaming thread's own. */
-  GstVideoInfo info;
-  GstSegment segment;
-  guint64 buffers; /* that came in */
-  guint64 slot;    /* the interval of the last frame that was handed over */
-};
-
-enum { PROP_BUNDLE = 1, PROP_VIEWS_PER_FRAME, PROP_INTERVAL, PROP_ALERT_BELOW, PROP_POST_MESSAGES, PROP_ENGINE,
-       PROP_THREADS };
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
     GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (MACLIP_VIDEO_FORMATS)));
@@ -64,6 +30,7 @@ on_scored (const GstStructure *score, double time, gpointer user)
 {
   MaclipQuality *self = user;
   gdouble value = 0, fresh = 0;
+  self->failing = FALSE;
   gst_structure_get_double (score, "score", &value);
   gst_structure_get_double (score, "fresh", &fresh);
   GST_LOG_OBJECT (self, "at %.3f s: %" GST_PTR_FORMAT, time, score);
@@ -71,8 +38,10 @@ on_scored (const GstStructure *score, double time, gpointer user)
   const gboolean messages = self->post_messages;
   const gdouble threshold = self->alert_below;
   gboolean turned = FALSE;
-  if (threshold != NO_ALERT)
+  if (threshold != MACLIP_NO_ALERT)
     turned = maclip_alert_update (&self->alert, threshold, value, fresh, time);
+  else
+    maclip_alert_reset (&self->alert);
   const gboolean alert = self->alert.on;
   GST_OBJECT_UNLOCK (self);
   if (messages)
@@ -86,12 +55,15 @@ on_scored (const GstStructure *score, double time, gpointer user)
   }
 }
 
-/* One frame that cannot be scored is a warning: the stream goes on. */
+/* A frame that cannot be scored is a warning, the first of those in a row: the stream goes on. */
 static void
 on_failed (const char *message, gpointer user)
 {
   MaclipQuality *self = user;
-  GST_ELEMENT_WARNING (self, STREAM, FAILED, ("a frame was not scored: %s", message), (NULL));
+  GST_INFO_OBJECT (self, "a frame was not scored: %s", message);
+  if (!self->failing)
+    GST_ELEMENT_WARNING (self, STREAM, FAILED, ("a frame was not scored: %s", message), (NULL));
+  self->failing = TRUE;
 }
 
 /* ---- Opening and closing -------------------------------------------------------------------------------- */
@@ -161,6 +133,7 @@ start (MaclipQuality *self)
   reset_stream (self);
   gst_video_info_init (&self->info);
   self->buffers = 0;
+  self->failing = FALSE;
   maclip_error error = { .size = sizeof error };
   self->background = maclip_background_new (self->scorer, views, on_scored, on_failed, self, &error);
   if (self->background == NULL)
@@ -189,6 +162,14 @@ change_state (GstElement *element, GstStateChange transition)
 
 /* ---- The stream ----------------------------------------------------------------------------------------- */
 
+/* Seconds from one frame that is to be scored to the next, as caps and interval have it; 0: not known. */
+static double
+find_spacing (const GstVideoInfo *info, GstClockTime interval)
+{
+  const double frame = info->fps_n > 0 ? (double) info->fps_d / info->fps_n : 0;
+  return MAX (frame, (double) interval / GST_SECOND);
+}
+
 /* Whether a buffer is to be scored: inside of the segment, and the first in its interval. Fills in its times. */
 static gboolean
 is_due (MaclipQuality *self, MaclipArrival *arrival)
@@ -202,6 +183,7 @@ is_due (MaclipQuality *self, MaclipArrival *arrival)
   GST_OBJECT_LOCK (self);
   const GstClockTime interval = self->interval;
   GST_OBJECT_UNLOCK (self);
+  arrival->spacing = find_spacing (&self->info, interval);
   if (interval == 0)
     return TRUE;
   const GstClockTime now = GST_CLOCK_TIME_IS_VALID (arrival->running_time)
@@ -228,13 +210,7 @@ chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
     arrival.buffer = gst_buffer_ref (buffer);
     maclip_background_submit (self->background, &arrival);
   }
-  GstStructure *latest = maclip_background_copy_latest (self->background);
-  if (latest != NULL) {
-    buffer = gst_buffer_make_writable (buffer); /* what is copied, if at all, is its head: the pixels are shared */
-    maclip_add_meta (buffer, latest);
-    gst_structure_free (latest);
-  }
-  return gst_pad_push (self->source, buffer);
+  return gst_pad_push (self->source, maclip_background_mark (self->background, buffer));
 }
 
 static gboolean
@@ -305,45 +281,6 @@ sink_query (GstPad *pad, GstObject *parent, GstQuery *query)
 /* ---- The object ----------------------------------------------------------------------------------------- */
 
 static void
-set_property (GObject *object, guint id, const GValue *value, GParamSpec *spec)
-{
-  MaclipQuality *self = MACLIP_QUALITY (object);
-  GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_BUNDLE: g_free (self->bundle); self->bundle = g_value_dup_string (value); break;
-    case PROP_VIEWS_PER_FRAME:
-      g_free (self->views_per_frame);
-      self->views_per_frame = g_value_dup_string (value);
-      break;
-    case PROP_ENGINE: g_free (self->engine); self->engine = g_value_dup_string (value); break;
-    case PROP_THREADS: self->threads = g_value_get_uint (value); break;
-    case PROP_INTERVAL: self->interval = g_value_get_uint64 (value); break;
-    case PROP_ALERT_BELOW: self->alert_below = g_value_get_double (value); break;
-    case PROP_POST_MESSAGES: self->post_messages = g_value_get_boolean (value); break;
-    default: G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, spec); break;
-  }
-  GST_OBJECT_UNLOCK (self);
-}
-
-static void
-get_property (GObject *object, guint id, GValue *value, GParamSpec *spec)
-{
-  MaclipQuality *self = MACLIP_QUALITY (object);
-  GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_BUNDLE: g_value_set_string (value, self->bundle); break;
-    case PROP_VIEWS_PER_FRAME: g_value_set_string (value, self->views_per_frame); break;
-    case PROP_ENGINE: g_value_set_string (value, self->engine); break;
-    case PROP_THREADS: g_value_set_uint (value, self->threads); break;
-    case PROP_INTERVAL: g_value_set_uint64 (value, self->interval); break;
-    case PROP_ALERT_BELOW: g_value_set_double (value, self->alert_below); break;
-    case PROP_POST_MESSAGES: g_value_set_boolean (value, self->post_messages); break;
-    default: G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, spec); break;
-  }
-  GST_OBJECT_UNLOCK (self);
-}
-
-static void
 finalize (GObject *object)
 {
   MaclipQuality *self = MACLIP_QUALITY (object);
@@ -354,38 +291,12 @@ finalize (GObject *object)
 }
 
 static void
-install_properties (GObjectClass *class)
-{
-  const GParamFlags plain = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS;
-  const GParamFlags ready = plain | GST_PARAM_MUTABLE_READY;
-  const GParamFlags playing = plain | GST_PARAM_MUTABLE_PLAYING;
-  g_object_class_install_property (class, PROP_BUNDLE, g_param_spec_string ("bundle", "Bundle",
-      "Folder that maclip export wrote; opened when the element leaves NULL", NULL, plain));
-  g_object_class_install_property (class, PROP_VIEWS_PER_FRAME, g_param_spec_string ("views-per-frame",
-      "Views per frame", "Views encoded for each scored frame: a number, all (as published), or auto (as many as keep up)",
-      DEFAULT_VIEWS, ready));
-  g_object_class_install_property (class, PROP_INTERVAL, g_param_spec_uint64 ("interval", "Interval",
-      "At most one frame of each so many nanoseconds is scored; 0: as many as can be", 0, G_MAXUINT64 - 1, 0, playing));
-  g_object_class_install_property (class, PROP_ALERT_BELOW, g_param_spec_double ("alert-below", "Alert below",
-      "Post maclip-alert where the score stays below this for two seconds, and where it recovers; 0: never", 0,
-      G_MAXDOUBLE, NO_ALERT, playing));
-  g_object_class_install_property (class, PROP_POST_MESSAGES, g_param_spec_boolean ("post-messages", "Post messages",
-      "Post an element message maclip-quality for each scored frame", TRUE, playing));
-  g_object_class_install_property (class, PROP_ENGINE, g_param_spec_string ("engine", "Engine",
-      "onnxruntime-cpu, onnxruntime-cuda or auto; by default the first", NULL, plain));
-  g_object_class_install_property (class, PROP_THREADS, g_param_spec_uint ("threads", "Threads",
-      "Threads that score on the CPU; 0: one for each physical core", 0, 1024, 0, plain));
-}
-
-static void
 maclip_quality_class_init (MaclipQualityClass *class)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (class);
   GstElementClass *element_class = GST_ELEMENT_CLASS (class);
-  object_class->set_property = set_property;
-  object_class->get_property = get_property;
+  maclip_quality_install_properties (object_class);
   object_class->finalize = finalize;
-  install_properties (object_class);
   element_class->change_state = change_state;
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &source_template);
@@ -396,9 +307,7 @@ maclip_quality_class_init (MaclipQualityClass *class)
 static void
 maclip_quality_init (MaclipQuality *self)
 {
-  self->views_per_frame = g_strdup (DEFAULT_VIEWS);
-  self->alert_below = NO_ALERT;
-  self->post_messages = TRUE;
+  maclip_quality_init_properties (self);
   gst_video_info_init (&self->info);
   self->sink = gst_pad_new_from_static_template (&sink_template, "sink");
   gst_pad_set_chain_function (self->sink, chain);

@@ -19,6 +19,7 @@ typedef struct {
   GstClockTime timestamp;
   GstClockTime running_time;
   GstClockTime stream_time;
+  double spacing; /* seconds from one frame that is to be scored to the next; 0: not known */
 } MaclipArrival;
 
 /* Its score: score, similarity, magnitude, weight, attributes (a structure), fresh, views, refreshed, detail, scene,

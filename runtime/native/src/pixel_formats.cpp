@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <string>
 
 #include "errors.hpp"
@@ -17,7 +18,16 @@ constexpr std::size_t max_pixels = 114'000'000;  // as many as a picture may hav
 // Bytes that a row of each plane needs; 0 where the format has no such plane.
 using RowBytes = std::array<std::size_t, 3>;
 
-RowBytes count_row_bytes(maclip_pixel_format format, std::size_t width) {
+// The number in a field whose type is an enumeration: C lets any be there, and C++ may only look at known ones.
+template <typename Enumeration>
+int read_number(const Enumeration& field) {
+  static_assert(sizeof field == sizeof(int));
+  int number;
+  std::memcpy(&number, &field, sizeof number);
+  return number;
+}
+
+RowBytes count_row_bytes(int format, std::size_t width) {
   const std::size_t pairs = (width + 1) / 2;
   switch (format) {
     case MACLIP_FORMAT_RGB:
@@ -37,8 +47,7 @@ RowBytes count_row_bytes(maclip_pixel_format format, std::size_t width) {
     case MACLIP_FORMAT_YUYV:
       return {4 * pairs, 0, 0};
   }
-  throw ArgumentError("unknown pixel format " + std::to_string(static_cast<int>(format)),
-                      "use a MACLIP_FORMAT");
+  throw ArgumentError("unknown pixel format " + std::to_string(format), "use a MACLIP_FORMAT");
 }
 
 std::string name_plane(std::size_t plane) { return "plane " + std::to_string(plane) + " of the frame"; }
@@ -209,7 +218,7 @@ void convert(const maclip_frame& frame, std::uint8_t* out) {
 }  // namespace
 
 void check_frame(const maclip_frame& frame) {
-  const RowBytes needed = count_row_bytes(frame.format, frame.width);
+  const RowBytes needed = count_row_bytes(read_number(frame.format), frame.width);
   if (frame.width == 0 || frame.height == 0) {
     throw FrameError("a frame of " + std::to_string(frame.width) + " x " + std::to_string(frame.height) + " pixels",
                      "its sizes are at least 1");
@@ -223,11 +232,13 @@ void check_frame(const maclip_frame& frame) {
                           "a row of it has " + std::to_string(needed[plane]));
     }
   }
-  if (frame.matrix < MACLIP_MATRIX_DEFAULT || frame.matrix > MACLIP_MATRIX_BT2020) {
-    throw ArgumentError("unknown matrix " + std::to_string(static_cast<int>(frame.matrix)), "use a MACLIP_MATRIX");
+  const int matrix = read_number(frame.matrix);
+  if (matrix < MACLIP_MATRIX_DEFAULT || matrix > MACLIP_MATRIX_BT2020) {
+    throw ArgumentError("unknown matrix " + std::to_string(matrix), "use a MACLIP_MATRIX");
   }
-  if (frame.range < MACLIP_RANGE_DEFAULT || frame.range > MACLIP_RANGE_FULL) {
-    throw ArgumentError("unknown range " + std::to_string(static_cast<int>(frame.range)), "use a MACLIP_RANGE");
+  const int range = read_number(frame.range);
+  if (range < MACLIP_RANGE_DEFAULT || range > MACLIP_RANGE_FULL) {
+    throw ArgumentError("unknown range " + std::to_string(range), "use a MACLIP_RANGE");
   }
   if (static_cast<std::size_t>(frame.width) * frame.height > max_pixels) {
     throw FrameError("the frame has more than 114 megapixels", "scale it down first");
