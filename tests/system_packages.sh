@@ -5,7 +5,9 @@
 set -euo pipefail
 
 packages=(
-	cmake g++                     # what is written in C++ is compiled in the tests
+	cmake g++ pkg-config          # the C library is compiled in the tests
+	nlohmann-json3-dev libssl-dev libzip-dev   # it reads bundles with them
+	libjpeg-dev libpng-dev        # its tool maclip-score reads pictures with them
 	python3-venv
 	python3-gi                    # GObject introspection, for Debian's own Python
 	python3-gst-1.0               # GStreamer's bindings

@@ -34,7 +34,7 @@ def onnxruntime_library() -> str:
 def native_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the build: MACLIP_NATIVE_BUILD's, or one that is made here."""
     given = os.environ.get("MACLIP_NATIVE_BUILD")
-    if given:
+    if given and (Path(given) / "libmaclip.so").exists():
         return Path(given)
     _require(shutil.which("cmake") is not None, "CMake (tests/system_packages.sh)")
     build = tmp_path_factory.mktemp("native")
