@@ -255,34 +255,33 @@ bool score_pictures(Scorer& scorer, const std::vector<std::string>& paths) {
   return all;
 }
 
-// The planes of a frame without gaps, and the bytes of all of them together.
-std::size_t lay_out_planes(const Arguments& arguments, maclip_frame& frame, const std::uint8_t* data) {
-  const std::size_t width = arguments.width, height = arguments.height;
+struct Plane {
+  std::size_t stride, rows;
+};
+
+// The planes of a frame without gaps between its rows.
+std::vector<Plane> list_planes(maclip_pixel_format format, std::size_t width, std::size_t height) {
   const std::size_t half_width = (width + 1) / 2, half_height = (height + 1) / 2;
-  struct Plane {
-    std::size_t stride, rows;
-  };
-  std::vector<Plane> planes;
-  switch (arguments.format) {
+  switch (format) {
     case MACLIP_FORMAT_GRAY:
-      planes = {{width, height}};
-      break;
+      return {{width, height}};
     case MACLIP_FORMAT_NV12:
-      planes = {{width, height}, {2 * half_width, half_height}};
-      break;
+      return {{width, height}, {2 * half_width, half_height}};
     case MACLIP_FORMAT_I420:
-      planes = {{width, height}, {half_width, half_height}, {half_width, half_height}};
-      break;
+      return {{width, height}, {half_width, half_height}, {half_width, half_height}};
     case MACLIP_FORMAT_YUYV:
-      planes = {{4 * half_width, height}};
-      break;
+      return {{4 * half_width, height}};
     case MACLIP_FORMAT_RGBA:
     case MACLIP_FORMAT_BGRA:
-      planes = {{4 * width, height}};
-      break;
+      return {{4 * width, height}};
     default:
-      planes = {{3 * width, height}};
+      return {{3 * width, height}};
   }
+}
+
+// Where the planes are in `data`, and the bytes of all of them together.
+std::size_t lay_out_planes(const Arguments& arguments, maclip_frame& frame, const std::uint8_t* data) {
+  const auto planes = list_planes(arguments.format, arguments.width, arguments.height);
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < planes.size(); ++i) {
     frame.planes[i] = data == nullptr ? nullptr : data + bytes;
