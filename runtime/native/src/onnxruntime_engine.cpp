@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <fstream>
-#include <sstream>
 
 #include "blocks.hpp"
 #include "errors.hpp"
+#include "int8_overflow.hpp"
 #include "onnxruntime_library.hpp"
 #include "pixels.hpp"
-#include "python_words.hpp"
 #include "signature.hpp"
 
 namespace maclip {
@@ -23,19 +21,6 @@ constexpr int kMicroBatch = 8, kGpuMicroBatch = 32;
 constexpr int kBlockSide = 7;
 
 using Library = OnnxRuntimeLibrary;
-
-// Whether this CPU adds pairs of uint8 x int8 products in 16 bits, where they can saturate: x86 without VNNI does.
-bool overflows_int8() {
-#if defined(__x86_64__)
-  std::ifstream file("/proc/cpuinfo");
-  std::string word;
-  while (file >> word)
-    if (word == "avx512_vnni" || word == "avx_vnni") return false;
-  return true;
-#else
-  return false;
-#endif
-}
 
 const char* name_type(ONNXTensorElementDataType type) {
   switch (type) {
