@@ -2,7 +2,8 @@
 
 #include <dlfcn.h>
 
-#include <cstring>
+#include <algorithm>
+#include <cstdio>
 
 #include "errors.hpp"
 
@@ -25,8 +26,8 @@ void* open_library(const std::string& path) {
       if (void* library = dlopen(name, flags)) return library;
   }
   const char* reason = dlerror();
-  throw EngineError("ONNX Runtime cannot be opened (" + std::string(reason == nullptr ? "no reason given" : reason) + ")",
-                    kRemedy);
+  const std::string told = reason == nullptr ? "no reason given" : reason;
+  throw EngineError("ONNX Runtime cannot be opened (" + told + ")", kRemedy);
 }
 
 }  // namespace
@@ -38,8 +39,9 @@ OnnxRuntimeLibrary::OnnxRuntimeLibrary(const std::string& path) {
   if (base == nullptr) throw EngineError((path.empty() ? "libonnxruntime.so" : path) + ": not ONNX Runtime", kRemedy);
   version_ = base->GetVersionString();
   // Asking an older library for more than it has writes to stderr; its version says so quietly.
-  int major = 0, minor = 0;
-  if (std::sscanf(version_.c_str(), "%d.%d", &major, &minor) == 2 && major == 1 && minor >= static_cast<int>(kApiVersion))
+  unsigned major = 0, minor = 0;
+  const bool told = std::sscanf(version_.c_str(), "%u.%u", &major, &minor) == 2;
+  if (told && major == 1 && minor >= kApiVersion)
     api_ = base->GetApi(kApiVersion);
   if (api_ == nullptr)
     throw EngineError("ONNX Runtime " + version_ + " is not supported", "install 1.17 or a newer 1.x");

@@ -33,7 +33,12 @@ bool is_printable(char32_t character) {
 std::size_t measure_character(std::string_view text, std::size_t place, char32_t* character = nullptr) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[place + i]); };
   const unsigned lead = byte(0);
-  const std::size_t length = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+  const std::size_t length = lead < 0x80   ? 1
+                             : lead < 0xC2 ? 0
+                             : lead < 0xE0 ? 2
+                             : lead < 0xF0 ? 3
+                             : lead < 0xF5 ? 4
+                                           : 0;
   if (length == 0 || place + length > text.size()) return 0;
   char32_t value = length == 1 ? lead : lead & (0x7F >> length);
   for (std::size_t i = 1; i < length; ++i) {
