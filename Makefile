@@ -11,8 +11,10 @@ SYSTEM := .venv-system
 BUNDLES := .test-bundles
 MINUTES ?= 60
 HEADERS := .onnxruntime-headers
+NATIVE := .native-build
 
-.PHONY: help demo docs test test-gstreamer test-serving lint format bench-accuracy demo-figures soak clean fuzz test-aarch64
+.PHONY: help demo docs test test-native test-gstreamer test-serving lint format bench-accuracy demo-figures soak clean fuzz \
+	test-aarch64 test-aarch64-native
 
 help:
 	@echo "make demo     install the runtime alone, score the sample photographs, degraded and not: demo-report.html"
@@ -21,6 +23,8 @@ help:
 	@echo "make fuzz MINUTES=60   attack every boundary for that long (tests/fuzz)"
 	@echo "make test-aarch64     the runtime's tests on arm64, emulated"
 	@echo "make web      assemble the page that scores in the browser: build/web (needs npm)"
+	@echo "make test-native      build the C library, its tools and the GStreamer element, and run their tests"
+	@echo "make test-aarch64-native  the C library cross-compiled for arm64 and run there, emulated"
 	@echo "make lint     only ruff and mypy"
 	@echo "make format   let ruff rewrite what it can"
 	@echo "make bench-accuracy   distortion ladders of the demo encoder: docs/accuracy"
@@ -63,11 +67,22 @@ $(BUNDLES)/.made: $(DEV)/.installed tests/make_bundles.py tests/reference/make_c
 
 test: $(DEV)/.installed $(OLDEST)/.installed $(BUNDLES)/.made
 	tests/system_packages.sh
-	tests/onnxruntime_headers.sh $(HEADERS)
+	$(MAKE) --no-print-directory test-native
 	$(OLDEST)/bin/python -c "import importlib.util as u; assert not u.find_spec('torch')"
 	MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) $(OLDEST)/bin/python -m pytest tests/runtime -m "not dev"
-	MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) ONNXRUNTIME_INCLUDE=$(CURDIR)/$(HEADERS)/usr/include $(DEV)/bin/python -m pytest tests --ignore tests/sources/test_gstreamer.py --ignore tests/triton_serving
+	MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) MACLIP_NATIVE_BUILD=$(CURDIR)/$(NATIVE) $(DEV)/bin/python -m pytest tests --ignore tests/sources/test_gstreamer.py --ignore tests/triton_serving
 	$(MAKE) --no-print-directory test-gstreamer test-serving
+
+# The library itself, with sanitizers too; what holds it against Python is in tests/native.
+test-native: $(DEV)/.installed
+	tests/system_packages.sh
+	tests/onnxruntime_headers.sh $(HEADERS)
+	@if [ "$$CI" != true ] && ! { command -v cmake && ls $(HEADERS)/usr/include; } >/dev/null 2>&1; then \
+		echo "skipped: the tests of libmaclip need CMake and ONNX Runtime's headers (docs/native.md)"; \
+	else \
+		cmake -S runtime/native -B $(NATIVE) >/dev/null && cmake --build $(NATIVE) --parallel 2 && \
+		ctest --test-dir $(NATIVE) --output-on-failure; \
+	fi
 
 test-gstreamer:
 	@if /usr/bin/python3 -c "import gi; gi.require_version('Gst', '1.0')" 2>/dev/null; then \
@@ -103,6 +118,9 @@ fuzz: $(DEV)/.installed
 test-aarch64: $(DEV)/.installed $(BUNDLES)/.made
 	PYTHON=$(DEV)/bin/python tests/aarch64/run.sh $(BUNDLES)
 
+test-aarch64-native: test-native $(BUNDLES)/.made
+	PYTHON=$(DEV)/bin/python tests/aarch64/native.sh $(NATIVE) $(HEADERS)/usr/include $(BUNDLES)/rn-small.maclip
+
 lint: $(DEV)/.installed
 	$(DEV)/bin/python -m ruff check --no-cache .
 	$(DEV)/bin/python -m ruff format --check .
@@ -136,4 +154,4 @@ demo-figures: $(DEV)/.installed
 	$(DEV)/bin/python demo/picture.py docs/demo.jpg
 
 clean:
-	rm -rf $(HEADERS) $(DEV) $(OLDEST) $(DEMO) $(DOCS) $(SYSTEM) $(BUNDLES) build
+	rm -rf $(HEADERS) $(NATIVE) $(DEV) $(OLDEST) $(DEMO) $(DOCS) $(SYSTEM) $(BUNDLES) build

@@ -5,8 +5,9 @@
 set -euo pipefail
 
 packages=(
-	cmake g++                     # what is written in C++ is compiled in the tests
-	nodejs                        # pyright runs on it
+	cmake g++ pkg-config          # the C library is compiled in the tests
+	nlohmann-json3-dev libssl-dev libzip-dev   # it reads bundles with them
+	libjpeg-dev libpng-dev        # its tool maclip-score reads pictures with them
 	python3-venv
 	python3-gi                    # GObject introspection, for Debian's own Python
 	python3-gst-1.0               # GStreamer's bindings
@@ -16,7 +17,10 @@ packages=(
 	gstreamer1.0-plugins-good     # RTP payloaders
 	gstreamer1.0-plugins-ugly     # x264enc: cameras send H.264
 	chromium chromium-driver      # the page that scores in the browser, and what drives it
+	libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev   # the element maclipquality is compiled
+	gstreamer1.0-tools            # gst-launch-1.0, gst-inspect-1.0
 )
+command -v node >/dev/null || packages+=(nodejs) # pyright runs on it
 command -v npm >/dev/null || packages+=(npm) # Node.js of other makers brings its own, which Debian's is at odds with
 
 # The shared library of Debian's Python, which Triton's Python backend loads: libpython3.11, say.

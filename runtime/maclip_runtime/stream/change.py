@@ -47,9 +47,10 @@ def _difference(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[
 def _average(lines: NDArray[np.uint8], rows: int, columns: int) -> Floats:
     """Mean of each cell, `[rows, columns]`, of its lines `[rows, lines, columns * 48]`."""
     total = lines.sum(axis=1, dtype=np.uint16).astype(np.float32)
-    # A product with ones is several times as fast as a sum over a short last axis.
-    ones = np.full(3 * CELL, 1 / (3 * CELL * len(_LINES)), np.float32)
-    return (total.reshape(rows * columns, 3 * CELL) @ ones).reshape(rows, columns)
+    # A product with ones is several times as fast as a sum over a short last axis. What it adds are whole
+    # numbers below 2^24, so that the turns do not depend on the order in which a machine adds them.
+    sums = total.reshape(rows * columns, 3 * CELL) @ np.ones(3 * CELL, np.float32)
+    return (sums / np.float32(3 * CELL * len(_LINES))).reshape(rows, columns)
 
 
 def cut_thumbnails(cells: Floats, geometry: ViewGeometry, grid: tuple[int, int]) -> Floats:
