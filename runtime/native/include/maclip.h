@@ -98,8 +98,8 @@ typedef enum maclip_matrix {
   MACLIP_MATRIX_BT2020 = 3
 } maclip_matrix;
 
-/* Of luma and chroma: 16 to 235 (chroma to 240), or 0 to 255. DEFAULT: limited. Not looked at for other than
- * NV12, I420 and YUYV: a gray frame is taken as it is. */
+/* Of luma and chroma: 16 to 235 (chroma to 240), or 0 to 255. DEFAULT: limited for NV12, I420 and YUYV, full for gray;
+ * not looked at for the others. */
 typedef enum maclip_range {
   MACLIP_RANGE_DEFAULT = 0,
   MACLIP_RANGE_LIMITED = 1,

@@ -12,6 +12,7 @@ namespace {
 constexpr float sudden = 0.15f;       // less than this from one frame to the next is never sudden
 constexpr float sudden_ratio = 3;     // sudden is this many times the view's motion of late
 constexpr float motion_gain = 0.3f;   // of the newest frame in the motion of late
+constexpr float most_noise = 0.25f;   // noise of a standard deviation of 40 in 0..255 moves photographs by less
 constexpr float floor_rise = 1.02f;   // a frame: the estimate of the noise falls at once and rises slowly
 constexpr float full_change = 0.6f;   // a change from which on more does not matter
 constexpr int patience = 4;           // rounds after which a view comes before all others
@@ -72,7 +73,7 @@ Turns::Turns(const ViewGeometry& geometry, int height, int width)
       refreshed_(at(views_), -1),
       stale_(at(views_), 1),
       // Unknown until there are two frames.
-      floor_(at(views_), std::numeric_limits<float>::infinity()),
+      floor_(at(views_), most_noise),
       motion_(at(views_)),
       ranked_(at(views_)),
       step_(at(views_)),
