@@ -315,7 +315,7 @@ def test_size_and_format_may_change_in_the_middle(play: Play, scorer: Scorer) ->
     for message, reading in zip(report["messages"], read_all(scorer, frames, 8), strict=True):
         check(message, reading)
     scenes = [message["frame"] for message in report["messages"] if message["scene"]]
-    assert scenes == [0, 3, 6, 8]
+    assert scenes == [0, 3, 6, 7, 8]  # in the smallest film the content jumps as well
     assert [buffer["sha256"] for buffer in report["buffers"]] == report["sha256"]
 
 
