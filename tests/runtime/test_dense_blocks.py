@@ -1,9 +1,8 @@
-"""Dense graphs that work a frame off by blocks of windows: which block, which features, how much memory."""
+"""Dense graphs that work a frame off by blocks of windows: which block, and which features."""
 
 import itertools
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 
@@ -135,22 +134,6 @@ def test_the_pixels_that_were_encoded_are_counted(open_dense):
         pending = engine.submit(frame, views)
         pending.result()
         assert pending.time.pixels == blocks * (608 * 608 + 224 * 224)
-
-
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_whatever_the_frame_a_run_encodes_one_block_of_bounded_size(small_bundle, precision):
-    model = onnx.load(small_bundle.path / f"dense.any.{precision}.onnx")
-    model.graph.output.append(onnx.helper.make_tensor_value_info("block", 1, None))
-    session = onnxruntime.InferenceSession(model.SerializeToString())
-    for grid in ((1, 1), (2, 7), (8, 1), (7, 14), (16, 29)):
-        shape = (side(grid[0]), side(grid[1]), 3)
-        blocks = [divide_alike(count) for count in grid]
-        high, wide = (GEOMETRY.size + (length - 1) * GEOMETRY.stride for _, length in blocks)
-        inputs = {"frame": np.zeros(shape, np.uint8), "views": np.array([0], np.int64)}
-        block, features = session.run(["block", "features"], inputs)
-        assert block.shape == (1, 3, high, wide)
-        assert max(block.shape) <= 992
-        assert features.shape[0] == 1
 
 
 def test_a_plans_profile_takes_the_views_of_a_block_whatever_is_asked_for(small_bundle):
