@@ -122,7 +122,7 @@ def _write_graph(
     if row.role == "image_encoder":
         return graphs.pictures
     if row.role == "dense_frame_graph":
-        return write_dense_graph(method.views, row.size, graphs.blocks)
+        return write_dense_graph(method.views, row.size, graphs.blocks, chunked=row.chunked)
     parts = [write_views_graph(method.views, row.size, chunked=row.chunked), graphs.views]
     if row.role == "score_graph":
         head = write_head_graph(prompts, method.logit_scale, method.head, manifest.scored)

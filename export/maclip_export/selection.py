@@ -95,5 +95,8 @@ def list_graphs(selection: GraphSelection, *, resnet: bool) -> list[GraphRow]:
         for size in selection.scores:
             rows.append(GraphRow("score_graph", precision, "scores", size, "exact"))
         for size in selection.dense:
-            rows.append(GraphRow("dense_frame_graph", precision, "features", size, "dense"))
+            chunked = size is None
+            rows.append(
+                GraphRow("dense_frame_graph", precision, "features", size, "dense", chunked)
+            )
     return rows

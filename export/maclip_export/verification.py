@@ -24,6 +24,7 @@ from maclip_runtime.bundle.bundle import Bundle
 from maclip_runtime.bundle.manifest import BundleFile, Verification
 from maclip_runtime.engines.onnxruntime import OnnxRuntimeEngine
 from maclip_runtime.errors import Remedy
+from maclip_runtime.method.geometry import BLOCK_SIDE
 from maclip_runtime.method.head import score_views
 from maclip_runtime.method.pixels import Floats, Frame
 from maclip_runtime.vocabulary import Precision, ViewMode
@@ -40,10 +41,11 @@ SCORE_TOLERANCE: dict[Precision, float] = {"fp32": 1e-5, "fp16": 2e-3, "int8": 0
 
 HOST = "the float32 host path"  # the runtime on the CPU, as manifests call it
 
-# What a graph that takes any frame is tried on: one view, a row of windows with pixels left over, a grid.
-_FRAME_SIZES = ((224, 224), (225, 901), (480, 640))
+# What a graph that takes any frame is tried on: one view; a row of windows, two blocks in dense mode, with
+# pixels left over; a grid.
+_FRAME_SIZES = ((224, 224), (225, 1152), (480, 640))
 _CHUNK = 16  # views a run, which bounds the memory of verifying
-_WHOLE = 1 << 20  # windows on a block's side: the whole frame is one block, as in dense graphs
+_WHOLE = 1 << 20  # windows on a block's side: a dense graph for one size takes one block
 
 
 def run_torch(module: nn.Module) -> Compute:
@@ -110,7 +112,8 @@ def verify_frame_graph(bundle: Bundle, row: GraphRow) -> Verification:
     the graph is the last in its manifest.
     """
     encoder = bundle.find("image_encoder", "fp32")
-    host = OnnxRuntimeEngine(bundle, encoder, view_mode=row.view_mode, block_side=_WHOLE)
+    side = BLOCK_SIDE if row.chunked else _WHOLE
+    host = OnnxRuntimeEngine(bundle, encoder, view_mode=row.view_mode, block_side=side)
     engine = OnnxRuntimeEngine(bundle, bundle.manifest.files[-1], micro_batch=_CHUNK)
 
     def differences() -> Iterator[float]:

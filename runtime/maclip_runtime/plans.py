@@ -17,6 +17,7 @@ from typing import Any
 from maclip_runtime.bundle.bundle import Bundle
 from maclip_runtime.bundle.manifest import BundleFile, PlanOrigin, Profile, Shape
 from maclip_runtime.bundle.staging import add_file, check_writable
+from maclip_runtime.engines.chunks import MOST_IN_BLOCK, takes_blocks
 from maclip_runtime.engines.driver import Gpu, find_driver
 from maclip_runtime.engines.tensorrt_library import import_library, list_capabilities, make_logger
 from maclip_runtime.errors import EngineError, Remedy, UsageError
@@ -53,8 +54,10 @@ def make_profile(
     """Shapes for a graph's dynamic inputs, from frame sizes (H, W) and numbers of views a run.
 
     frames: smallest, best and largest. views: best and largest; one must always do, since small frames
-    have few.
+    have few. A dense graph's chunks are of blocks, which says how many views there are at most.
     """
+    if takes_blocks(graph):
+        views = (MOST_IN_BLOCK, MOST_IN_BLOCK)
     profile: Profile = {}
     for name, tensor in graph.inputs.items():
         if all(isinstance(length, int) for length in tensor.shape):

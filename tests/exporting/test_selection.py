@@ -43,12 +43,15 @@ def test_frames_scores_and_dense_graphs_come_in_every_precision_that_was_asked_f
 
 
 def test_roles_view_modes_and_chunks_are_recorded_with_each_graph():
-    rows = list_graphs(GraphSelection(["fp16"], [None, CAMERA], [None], [None]), resnet=True)[2:]
+    rows = list_graphs(
+        GraphSelection(["fp16"], [None, CAMERA], [None], [None, CAMERA]), resnet=True
+    )[2:]
     assert [(row.role, row.size, row.view_mode, row.chunked) for row in rows] == [
         ("frame_graph", None, "exact", True),
         ("frame_graph", CAMERA, "exact", False),
         ("score_graph", None, "exact", False),
-        ("dense_frame_graph", None, "dense", False),
+        ("dense_frame_graph", None, "dense", True),
+        ("dense_frame_graph", CAMERA, "dense", False),
     ]
 
 

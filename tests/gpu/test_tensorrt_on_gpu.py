@@ -76,6 +76,18 @@ def test_features_are_those_of_the_host_path_at_every_size(open_plan, host, prec
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_dense_plan_gives_the_features_of_the_dense_host_path(open_plan, own_bundle, precision):
+    if not own_bundle.list_graphs("dense_frame_graph"):
+        return  # a ViT has no dense mode
+    encoder = own_bundle.find("image_encoder", "fp32")
+    engine = open_plan(f"dense.any.{precision}.onnx")
+    with closing(OnnxRuntimeEngine(own_bundle, encoder, view_mode="dense")) as host:
+        for height, width in SIZES:  # at 1080p two blocks
+            frame = draw_scene(height, width)
+            assert compare(engine.encode(frame), host.encode(frame)) <= TOLERANCE[precision]
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_plan_for_one_size_takes_the_frame_at_once(open_plan, host, precision):
     engine = open_plan(f"frame.480x640.{precision}.onnx")
     frame = draw_scene(480, 640)

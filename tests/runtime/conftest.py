@@ -24,7 +24,7 @@ from maclip_runtime.engines.tensorrt import TensorRtEngine
 FRAMES = (
     (224, 224, 3),
     (480, 640, 3),
-    (600, 900, 3),
+    (600, 1152, 3),
 )  # smallest, best, largest of the fake's profile
 
 

@@ -101,15 +101,15 @@ def test_a_missing_dense_plan_is_built_from_the_dense_graph(small_bundle, with_g
 
 def test_a_gpu_provider_runs_a_dense_graph_in_chunks_before_blocks(small_bundle, with_gpus):
     (found,) = runnable(list_candidates(small_bundle, "onnxruntime-cuda", views="dense"))
-    assert found[1] == "image_encoder.fp16.onnx"
+    assert found[1] == "dense.any.fp16.onnx"
     files = tuple(
-        replace(file, chunked=file.chunked or file.path == "dense.any.fp16.onnx")
+        replace(file, chunked=file.chunked and file.role != "dense_frame_graph")
         for file in small_bundle.manifest.files
     )
     bundle = replace(small_bundle, manifest=replace(small_bundle.manifest, files=files))
     (found,) = runnable(list_candidates(bundle, "onnxruntime-cuda", views="dense"))
-    assert found[1] == "dense.any.fp16.onnx"
-    (found,) = runnable(list_candidates(bundle, "onnxruntime-cpu", views="dense"))
+    assert found[1] == "image_encoder.fp16.onnx"  # one that takes the whole frame is for its plan
+    (found,) = runnable(list_candidates(small_bundle, "onnxruntime-cpu", views="dense"))
     assert found[1] == "image_encoder.fp32.onnx"
 
 

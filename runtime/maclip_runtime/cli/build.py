@@ -42,7 +42,9 @@ def build(
     views: Annotated[
         str,
         typer.Option(
-            help="Best and largest number of views a run, which bounds the memory.", metavar="N,N"
+            help="Best and largest number of views a run, which bounds the memory; a dense graph runs "
+            "by blocks, whatever it says.",
+            metavar="N,N",
         ),
     ] = "32,64",
     workspace: Annotated[

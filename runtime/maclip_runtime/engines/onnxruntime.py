@@ -17,12 +17,17 @@ from numpy.typing import NDArray
 from maclip_runtime.bundle.bundle import Bundle
 from maclip_runtime.bundle.manifest import BundleFile
 from maclip_runtime.device_frames import DeviceFrame
-from maclip_runtime.engines.chunks import split_evenly
+from maclip_runtime.engines.chunks import (
+    count_pixels,
+    group_by_block,
+    split_evenly,
+    takes_blocks,
+)
 from maclip_runtime.engines.engine import EncodingTime, Engine
 from maclip_runtime.engines.session import describe_tensors, open_session
 from maclip_runtime.engines.signature import check_features, check_signature
 from maclip_runtime.errors import EngineError, FrameError
-from maclip_runtime.method.geometry import split_into_blocks
+from maclip_runtime.method.geometry import BLOCK_SIDE, split_into_blocks
 from maclip_runtime.method.pixels import Floats, Frame, Pixels
 from maclip_runtime.method.views import iterate_views, normalise_block, normalise_global_view
 from maclip_runtime.vocabulary import EngineName, ViewMode
@@ -33,9 +38,6 @@ T = TypeVar("T")
 # memory: 8 views of RN50 need about 250 MB of activations. A GPU is filled by about 32.
 MICRO_BATCH = 8
 GPU_MICRO_BATCH = 32
-# Windows on a block's side in dense mode: 992 x 992 pixels, which RN50 encodes in 650 MB. Blocks of 4 take
-# a tenth longer and half of the memory; larger ones gain nothing.
-BLOCK_SIDE = 7
 
 
 class OnnxRuntimeEngine(Engine):
@@ -167,20 +169,25 @@ class OnnxRuntimeEngine(Engine):
         return features if views is None else features[list(views)]
 
     def _run_chunks(self, frame: Frame, views: Sequence[int] | None, pending: _Pending) -> Floats:
-        """A frame graph on equal portions of the views, the frame bound, and so uploaded, once."""
+        """A frame graph on portions of the views of one size, the frame bound, and so uploaded, once."""
         binding = self._session.io_binding()
         binding.bind_cpu_input("frame", np.ascontiguousarray(frame))
         count = self._geometry.count(*frame.shape[:2])
         wanted = np.arange(count) if views is None else np.asarray(views, np.int64)
-        pending.pixels = len(wanted) * self._geometry.size**2
-        split = split_evenly(len(wanted), self._micro_batch)
+        if takes_blocks(self._file):
+            wanted, again = np.unique(wanted, return_inverse=True)
+            split, wanted, places = group_by_block(frame.shape, self._geometry, wanted)
+            rows = places[again]
+        else:
+            split, rows = split_evenly(len(wanted), self._micro_batch), np.arange(len(wanted))
+        pending.pixels = count_pixels(self._file, frame.shape, self._geometry, split)
         portions = []
         for chunk in split.fill(wanted):  # of one size: cuDNN tries algorithms for each new one
             binding.bind_cpu_input("views", np.ascontiguousarray(chunk))
             binding.bind_output("features")
             self._session.run_with_iobinding(binding)
             portions.append(self._check_rows(binding.copy_outputs_to_cpu()[0], split.chunk))
-        return np.concatenate(portions)[: split.count]
+        return np.concatenate(portions)[rows]
 
 
 class _Pending:

@@ -3,8 +3,8 @@
 The host uploads three bytes a pixel and the views wanted, and nothing else. Two slots take turns: while the
 compute stream works on one frame, the copy stream uploads the next. A plan with the input `views` works a
 frame off in chunks of one size that its profile can take (the last chunk repeats the last view to fill
-up), so memory is bounded by the chunk, and one CUDA graph per slot replays all chunks of a frame. Memory is
-taken once, for the largest frame of the profile.
+up), so memory is bounded by the chunk, and one CUDA graph per slot replays all chunks of a frame. In dense
+mode a chunk is a block of neighbouring windows. Memory is taken once, for the largest frame of the profile.
 """
 
 from __future__ import annotations
@@ -21,7 +21,15 @@ from numpy.typing import NDArray
 from maclip_runtime.bundle.bundle import Bundle
 from maclip_runtime.bundle.manifest import BundleFile, Shape
 from maclip_runtime.device_frames import DeviceFrame, DevicePixels
-from maclip_runtime.engines.chunks import Split, split_alike, split_evenly
+from maclip_runtime.engines.chunks import (
+    Split,
+    bound_blocks,
+    count_pixels,
+    group_by_block,
+    split_alike,
+    split_evenly,
+    takes_blocks,
+)
 from maclip_runtime.engines.compatibility import rebuild
 from maclip_runtime.engines.cuda import Cuda, pad
 from maclip_runtime.engines.engine import EncodingTime, Engine
@@ -83,7 +91,12 @@ class TensorRtEngine(Engine):
             self._chunk_sizes = [shape[0] for shape in views]
             self._dim = int(plan.engine.get_tensor_shape("features")[-1])
             counts = range(1, self._geometry.count(*self._largest[:2]) + 1)
-            splits = [self._split(count) for count in counts]
+            self._by_block = takes_blocks(file)
+            splits = (
+                [bound_blocks(self._largest, self._geometry)]
+                if self._by_block
+                else [self._split(count) for count in counts]
+            )
             self._slots = [
                 allocate_slot(self._cuda, self._largest, splits, self._dim) for _ in range(_SLOTS)
             ]
@@ -112,7 +125,12 @@ class TensorRtEngine(Engine):
                 computed, rows = np.unique(np.asarray(views, np.int64), return_inverse=True)
             elif views is not None:
                 rows = np.asarray(views, np.intp)
-            split = self._split(len(computed))
+            if self._by_block:
+                split, computed, places = group_by_block(frame.shape, self._geometry, computed)
+                rows = places[rows]
+            else:
+                split = self._split(len(computed))
+            pixels = count_pixels(self._file, frame.shape, self._geometry, split)
             slot = self._find_slot()
             try:
                 owner = self._upload(slot, frame, computed, split)
@@ -128,7 +146,7 @@ class TensorRtEngine(Engine):
                 raise
             pending = SlotPending(
                 slot,
-                partial(self._download, slot, split, rows),
+                partial(self._download, slot, split, rows, pixels),
                 partial(self._is_done, slot),
                 owner,
             )
@@ -145,7 +163,7 @@ class TensorRtEngine(Engine):
             self._release()
 
     def _download(
-        self, slot: Slot, split: Split, rows: NDArray[np.intp]
+        self, slot: Slot, split: Split, rows: NDArray[np.intp], pixels: int
     ) -> tuple[Floats, EncodingTime]:
         """A copy of a slot's features once the device is done with it, and where the time went."""
         cuda = self._cuda
@@ -156,7 +174,7 @@ class TensorRtEngine(Engine):
         }
         features = read_features(slot, split, self._dim)[rows]
         check_features(self._file, features, len(rows), self._dim)
-        return features, EncodingTime(stages, split.count * self._geometry.size**2)
+        return features, EncodingTime(stages, pixels)
 
     def _is_done(self, slot: Slot) -> bool:
         """Whether the device is done with a slot."""
