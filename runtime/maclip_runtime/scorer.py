@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -15,13 +14,21 @@ from maclip_runtime.bundle.bundle import Bundle, open_bundle
 from maclip_runtime.device_frames import DeviceFrame
 from maclip_runtime.engines.engine import Engine, Pending
 from maclip_runtime.engines.select import Selection, select_engine
-from maclip_runtime.errors import EngineError, FrameError, PictureError, refuse_unknown
+from maclip_runtime.errors import EngineError, PictureError, refuse_unknown
 from maclip_runtime.lookahead import run_ahead
 from maclip_runtime.method.head import Cues, score_views
 from maclip_runtime.method.pixels import Floats
 from maclip_runtime.results.score import Score
-from maclip_runtime.sources.pictures import DECODING_BYTES, Picture, describe_picture
+from maclip_runtime.sources.pictures import Picture, describe_picture
 from maclip_runtime.sources.preparation import PreparedFrame, prepare_frame
+from maclip_runtime.under_way import (
+    Job,
+    count_decoders,
+    fail,
+    make_room,
+    naming,
+    wait_for_turn,
+)
 from maclip_runtime.vocabulary import PRESETS, EngineChoice, Precision, Preset, ViewMode
 
 
@@ -68,7 +75,7 @@ class Scorer:
         array `[H, W, 3]`; one on a GPU (`__cuda_array_interface__`, DLPack) stays there.
         """
         path, prepared = describe_picture(picture), self.prepare(picture)
-        with _naming(path):
+        with naming(path):
             features = self.engine.encode(prepared.frame)
         return self.conclude(features, prepared, path)
 
@@ -77,7 +84,8 @@ class Scorer:
     ) -> Iterator[Score | PictureError]:
         """Score pictures in order, working on at most `ahead` more than the one that comes out next.
 
-        By default as many as the engine gains from.
+        By default as many as the engine and the threads that decode gain from; beside a GPU these are
+        several.
 
         A picture that cannot be scored comes out as its PictureError, in its place, as does a PictureError
         among the pictures; the others are not lost. A score that is there comes out before another picture
@@ -85,10 +93,11 @@ class Scorer:
         as soon as the next one is asked for. A large picture is decoded only when those before it have left
         it memory, DECODING_BYTES in all.
         """
-        under_way: list[_Job] = []
-        ahead = self.engine.ahead if ahead is None else ahead
-        with ThreadPoolExecutor(1, thread_name_prefix="maclip-decode") as decoder:
-            for job in run_ahead(pictures, partial(self._start, decoder, under_way), ahead):
+        under_way: list[Job] = []
+        threads = count_decoders(self.engine)
+        ahead = self.engine.ahead + threads - 1 if ahead is None else ahead
+        with ThreadPoolExecutor(min(threads, ahead + 1), "maclip-decode") as decoders:
+            for job in run_ahead(pictures, partial(self._start, decoders, under_way), ahead):
                 try:
                     prepared, features = job.result()
                 except PictureError as error:
@@ -99,7 +108,7 @@ class Scorer:
     def prepare(
         self, picture: Picture, *, make_room: Callable[[int], None] = lambda _: None
     ) -> PreparedFrame:
-        """Read a picture and bring it to the preset's size. make_room: see `read_frame`."""
+        """Read a picture and bring it to the preset's size. make_room: see `prepare_frame`."""
         return prepare_frame(
             picture,
             self.preset,
@@ -176,40 +185,43 @@ class Scorer:
 
     def _start(
         self,
-        decoder: ThreadPoolExecutor,
-        under_way: list[_Job],
+        decoders: ThreadPoolExecutor,
+        under_way: list[Job],
         picture: Picture | PictureError,
-    ) -> _Job:
-        """Have a picture decoded and given to the engine, in the order in which this is called.
+    ) -> Job:
+        """Have a picture decoded, and given to the engine in the order in which this is called.
 
         under_way: the pictures before it, which it waits for if it is too large to be held beside them.
         """
         if isinstance(picture, PictureError):
-            return _Job(picture.picture, _fail(picture))
+            return Job(picture.picture, fail(picture))
         under_way[:] = [job for job in under_way if not job.done()]
         before = tuple(under_way)
         name = describe_picture(picture)
+        claimed: Future[int] = Future()
+        claim = partial(make_room, before, claimed)
         if isinstance(picture, str | os.PathLike | bytes):
             path = picture
 
             def read() -> tuple[PreparedFrame, Pending]:
-                return self._submit(self.prepare(path, make_room=partial(_make_room, before)))
+                prepared = self.prepare(path, make_room=claim)
+                wait_for_turn(before)
+                return self._submit(prepared)
 
-            job = _Job(name, decoder.submit(read))
+            job = Job(name, decoders.submit(read), claimed)
         else:
+            wait_for_turn(before)  # now it is known what they hold
             try:
-                prepared = self._prepare_here(picture, before)
+                prepared = self._prepare_here(picture, claim)
             except PictureError as error:
-                return _Job(name, _fail(error))
-            job = _Job(name, decoder.submit(self._submit, prepared))
+                return Job(name, fail(error))
+            job = Job(name, decoders.submit(self._submit, prepared), claimed)
         under_way.append(job)
         return job
 
-    def _prepare_here(self, picture: Picture, before: Sequence[_Job]) -> PreparedFrame:
+    def _prepare_here(self, picture: Picture, claim: Callable[[int], None]) -> PreparedFrame:
         """Prepare what is the caller's, and may be changed once the next picture is asked for."""
-        if before:
-            wait([job.submitted for job in before])  # now it is known what they hold
-        prepared = self.prepare(picture, make_room=partial(_make_room, before))
+        prepared = self.prepare(picture, make_room=claim)
         frame = prepared.frame
         if isinstance(frame, DeviceFrame):
             return prepared
@@ -221,61 +233,3 @@ class Scorer:
     def _submit(self, prepared: PreparedFrame) -> tuple[PreparedFrame, Pending]:
         """Give a frame to the engine, which alone holds its pixels from now on."""
         return prepared.without_pixels(), self.engine.submit(prepared.frame)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A picture under way: decoded and given to the engine, or about to be."""
-
-    path: str
-    submitted: Future[tuple[PreparedFrame, Pending]]
-
-    def result(self) -> tuple[PreparedFrame, Floats]:
-        """The frame and its features `[V, D]`; PictureError if the picture or its frame can't be scored."""
-        with _naming(self.path):
-            prepared, pending = self.submitted.result()
-            return prepared, pending.result()
-
-    def done(self) -> bool:
-        """Whether `result` would not wait."""
-        if not self.submitted.done():
-            return False
-        if self.submitted.cancelled() or self.submitted.exception() is not None:
-            return True
-        return self.submitted.result()[1].done()
-
-    def cancel(self) -> None:
-        """Leave the picture unread if it still is."""
-        self.submitted.cancel()
-
-    def count_bytes(self) -> int:
-        """Bytes of the frame that the engine still holds, once it was submitted."""
-        return 0 if self.done() else self.submitted.result()[0].frame.size
-
-
-def _make_room(before: Sequence[_Job], wanted: int) -> None:
-    """Wait until the pictures before have left memory for another one.
-
-    All of them were submitted, and the engine needs nobody to finish them: this ends even if the caller has
-    stopped taking results.
-    """
-    for job in before:
-        if wanted + sum(other.count_bytes() for other in before) <= DECODING_BYTES:
-            return
-        with suppress(Exception):  # which its own result tells
-            job.result()
-
-
-@contextmanager
-def _naming(path: str) -> Iterator[None]:
-    """Turn an engine's refusal of a frame into the error of its picture."""
-    try:
-        yield
-    except FrameError as error:
-        raise PictureError(path, error.cause, error.remedy) from None
-
-
-def _fail(error: PictureError) -> Future[tuple[PreparedFrame, Pending]]:
-    failed: Future[tuple[PreparedFrame, Pending]] = Future()
-    failed.set_exception(error)
-    return failed

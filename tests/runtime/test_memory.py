@@ -3,7 +3,6 @@
 Each case is scored in a process of its own, with the demo encoder.
 """
 
-import functools
 import io
 import struct
 import subprocess
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from maclip_runtime import PictureError, Scorer
+from maclip_runtime import PictureError, Scorer, under_way
 from maclip_runtime import scorer as scorer_module
 from maclip_runtime.method.geometry import ViewGeometry
 from maclip_runtime.method.views import iterate_views
@@ -27,7 +26,7 @@ BOUND = 1200  # MB
 RGB = np.random.default_rng(3).integers(0, 256, (40, 60, 3), np.uint8)
 MEASURE = """
 import sys, numpy as np
-from maclip_runtime import Scorer
+from maclip_runtime import Scorer, scorer as scorer_module
 from maclip_runtime.timing.memory import measure_peak_memory
 kind, picture, preset = sys.argv[1:4]
 scorer = Scorer(sys.argv[4] if len(sys.argv) > 4 else "demo", preset=preset)
@@ -43,7 +42,10 @@ def submit_few(frame, views=None):
     views = count(*frame.shape[:2])
     return submit(frame, [*range(min(views - 1, 70)), views - 1])
 scorer.engine.submit = submit_few
-results = [scorer.score(picture)] if kind != "many" else list(scorer.score_many([picture] * 3))
+if kind == "many, in four threads":
+    scorer_module.count_decoders = lambda engine: 4
+many = [picture] * 3 if "many" in kind else []
+results = list(scorer.score_many(many)) if many else [scorer.score(picture)]
 assert all(result.score for result in results), results
 print(measure_peak_memory() - before)
 """
@@ -95,8 +97,15 @@ def test_the_largest_pictures_stay_under_the_bound(case, tmp_path):
     assert measure("one", write_png(tmp_path / "a.png", *CASES[case])) < BOUND
 
 
-def test_several_large_pictures_in_a_row_stay_under_the_bound(tmp_path):
-    assert measure("many", write_png(tmp_path / "a.png", *CASES["RGBA"])) < BOUND
+@pytest.mark.parametrize("kind", ["many", "many, in four threads"])
+def test_several_large_pictures_in_a_row_stay_under_the_bound(kind, tmp_path):
+    assert measure(kind, write_png(tmp_path / "a.png", *CASES["RGBA"])) < BOUND
+
+
+def test_several_pictures_that_are_resized_at_once_stay_under_the_bound(tmp_path):
+    """Three of these are decoded in 4 bytes a pixel, 675 MB, and resized in 7."""
+    path = write_png(tmp_path / "a.png", 7500, 7500, 8, 0)
+    assert measure("many, in four threads", path, "448") < BOUND
 
 
 @pytest.mark.parametrize("shape", ["224x500000", "500000x224"])
@@ -206,27 +215,47 @@ def test_a_long_row_of_windows_is_cut_alike():
     assert (together[[0, 63, 64, 65, 128, 150, 151]] == np.concatenate(alone)).all()
 
 
-@pytest.fixture
-def slow_scorer(monkeypatch):
-    """A scorer with memory for one decoded picture, and how many frames its engine held at once."""
-    monkeypatch.setattr(scorer_module, "DECODING_BYTES", 300 * 300 * 7)
-    scorer = Scorer("demo")
-    held, most, lock = set(), [], threading.Lock()
-    submit = scorer.engine.submit
+@pytest.mark.parametrize(
+    ("picture", "preset", "least"),
+    [
+        (Image.new("L", (2000, 1000)), "448", 2000 * 1000 * 7),  # decoded in 4 bytes a pixel
+        (Image.new("L", (10, 5000)), "native", 224 * 112_000 * 11),  # enlarged
+        (Image.new("L", (2000, 1000)), "native", 2000 * 1000 * 4),
+    ],
+)
+def test_room_is_made_for_resizing_too(picture, preset, least):
+    wanted = []
+    prepare_frame(picture, preset, 224, make_room=wanted.append)
+    assert len(wanted) == 1
+    assert least <= wanted[0] <= 1.5 * least
 
-    def note(frame, views=None):
+
+@pytest.fixture(params=[1, 4], ids=["one thread decodes", "four threads decode"])
+def slow_scorer(request, monkeypatch):
+    """A scorer with memory for one decoded picture, and how many were held at once from decoding on."""
+    monkeypatch.setattr(under_way, "DECODING_BYTES", 300 * 300 * 7)
+    monkeypatch.setattr(scorer_module, "count_decoders", lambda engine: request.param)
+    scorer = Scorer("demo")
+    held, most, lock = [], [], threading.Lock()
+    convert, submit = pictures._convert, scorer.engine.submit
+
+    def note(*arguments):
         with lock:
-            held.add(id(frame))
+            held.append(None)
             most.append(len(held))
+        return convert(*arguments)
+
+    def forget(_):
+        with lock:
+            held.pop()
+
+    def submit_noted(frame, views=None):
         pending = submit(frame, views)
-        pending.future.add_done_callback(functools.partial(forget, id(frame)))
+        pending.future.add_done_callback(forget)
         return pending
 
-    def forget(key, _):
-        with lock:
-            held.discard(key)
-
-    monkeypatch.setattr(scorer.engine, "submit", note)
+    monkeypatch.setattr(pictures, "_convert", note)
+    monkeypatch.setattr(scorer.engine, "submit", submit_noted)
     scorer.most = most
     return scorer
 

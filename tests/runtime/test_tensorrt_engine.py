@@ -15,6 +15,7 @@ from conftest import get_file
 from maclip_runtime import BundleError, EngineError, FrameError, UsageError, open_bundle
 from maclip_runtime.bundle.bundle import Bundle
 from maclip_runtime.engines import kernel_cache
+from maclip_runtime.engines.slots import copy_frame
 from maclip_runtime.errors import OutputError
 from reference.make_images import picture
 
@@ -40,6 +41,27 @@ def test_views_run_in_chunks_that_the_profile_takes(host, open_fake, chunk):
     engine, _ = open_fake(chunk=chunk)
     (frame,) = draw((480, 640))  # 13 views
     assert engine.encode(frame) == pytest.approx(host.encode(frame), abs=TOLERANCE)
+
+
+LAYOUTS = {
+    "contiguous": lambda frame: frame,
+    "BGR view": lambda frame: np.ascontiguousarray(frame[..., ::-1])[..., ::-1],
+    "RGB of BGRA": lambda frame: np.dstack([frame[..., ::-1], frame[..., 0]])[..., 2::-1],
+    "cut out": lambda frame: np.pad(frame, 9)[9:-9, 9:-9, 9:-9],
+    "rows of a larger frame": lambda frame: np.pad(frame, ((3, 3), (3, 3), (0, 0)))[3:-3, 3:-3],
+    "upside down": lambda frame: np.ascontiguousarray(frame[::-1])[::-1],
+    "mirrored": lambda frame: np.ascontiguousarray(frame[:, ::-1])[:, ::-1],
+    "planar": lambda frame: np.ascontiguousarray(frame.transpose(2, 0, 1)).transpose(1, 2, 0),
+    "one pixel repeated": lambda frame: np.broadcast_to(frame[:1, :1], frame.shape),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_pixels_are_uploaded_as_they_are_whatever_their_layout_in_memory(layout):
+    frame = LAYOUTS[layout](np.random.default_rng(0).integers(0, 256, (37, 53, 3), np.uint8))
+    host = np.empty(frame.shape, np.uint8)
+    copy_frame(frame, host)
+    assert (host == frame).all()
 
 
 def test_cuda_graphs_are_captured_from_the_third_frame_of_a_shape_on_and_replayed(host, open_fake):

@@ -15,7 +15,7 @@ from maclip_runtime.engines.chunks import Split
 from maclip_runtime.engines.cuda import Buffer, Cuda, pad
 from maclip_runtime.engines.engine import EncodingTime
 from maclip_runtime.errors import EngineError
-from maclip_runtime.method.pixels import Floats
+from maclip_runtime.method.pixels import Floats, Frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +81,19 @@ class SlotPending:
 def measure_rows(split: Split, row_bytes: int) -> int:
     """Bytes of all chunks, a row a view."""
     return split.chunks * pad(split.chunk * row_bytes)
+
+
+def copy_frame(frame: Frame, host: Frame) -> None:
+    """Copy a frame, whatever its strides, to host memory of the same shape that is contiguous.
+
+    NumPy copies rows of contiguous pixels whole, but a BGR view three bytes at a time; a channel at a time
+    is several times as fast.
+    """
+    if frame.strides[1:] == (3, 1):
+        np.copyto(host, frame)
+        return
+    for channel in range(3):
+        host[..., channel] = frame[..., channel]
 
 
 def write_indices(slot: Slot, views: NDArray[Any], split: Split) -> int:

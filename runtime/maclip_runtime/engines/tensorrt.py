@@ -39,6 +39,7 @@ from maclip_runtime.engines.slots import (
     Slot,
     SlotPending,
     allocate_slot,
+    copy_frame,
     measure_rows,
     read_features,
     write_indices,
@@ -239,7 +240,7 @@ class TensorRtEngine(Engine):
                 cuda.wait(self._copy, slot.started)
         else:
             host = slot.frame.host[: frame.size].reshape(frame.shape)
-            np.copyto(host, frame)  # whatever its strides, in one pass
+            copy_frame(frame, host)
         cuda.record(slot.started, self._copy)
         if self._file.chunked:
             cuda.upload(slot.indices, write_indices(slot, views, split), self._copy)

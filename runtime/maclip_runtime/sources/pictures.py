@@ -75,7 +75,11 @@ def describe_picture(picture: Picture) -> str:
     return name if isinstance(name, str) else "<open file>"
 
 
-def _need_no_room(_: int) -> None:
+MakeRoom = Callable[[int, int, int], None]
+"""Called before a picture is decoded: the bytes that it takes, at most DECODING_BYTES; width and height."""
+
+
+def _need_no_room(_: int, width: int, height: int) -> None:
     """Whoever reads one picture at a time."""
 
 
@@ -83,15 +87,12 @@ def read_frame(
     picture: HostPicture,
     *,
     exif_orientation: bool = False,
-    make_room: Callable[[int], None] = _need_no_room,
+    make_room: MakeRoom = _need_no_room,
 ) -> Frame:
-    """A picture as uint8 RGB `[H, W, 3]`; PictureError if it is none, or too large.
-
-    make_room: called with the bytes that decoding will take, at most DECODING_BYTES, before it begins.
-    """
+    """A picture as uint8 RGB `[H, W, 3]`; PictureError if it is none, or too large."""
     if isinstance(picture, np.ndarray):
         frame = _check_array(picture)
-        make_room(frame.nbytes)
+        make_room(frame.nbytes, frame.shape[1], frame.shape[0])
         return frame
     name = describe_picture(picture)
     with _decoding(name):
@@ -204,9 +205,7 @@ def _check_array(array: NDArray[np.uint8]) -> Frame:
     return array
 
 
-def _to_rgb(
-    image: Image.Image, name: str, exif_orientation: bool, make_room: Callable[[int], None]
-) -> Frame:
+def _to_rgb(image: Image.Image, name: str, exif_orientation: bool, make_room: MakeRoom) -> Frame:
     pixels = image.width * image.height
     if pixels > MAX_PIXELS:
         raise _refuse_size(name)
@@ -215,7 +214,7 @@ def _to_rgb(
     cost = estimate_decoding(image)
     if pixels * cost > DECODING_BYTES:
         raise _refuse_size(name, int(DECODING_BYTES / cost))
-    make_room(int(pixels * cost))
+    make_room(int(pixels * cost), *image.size)
     image.load()
     orientation = image.getexif().get(_ORIENTATION, 1) if exif_orientation else 1
     return _convert(image, name, orientation)

@@ -12,7 +12,13 @@ from PIL import Image
 from maclip_runtime.device_frames import DeviceFrame, is_on_device, take_device_frame
 from maclip_runtime.errors import PictureError, refuse_unknown
 from maclip_runtime.method.pixels import Frame
-from maclip_runtime.sources.pictures import HostPicture, Picture, describe_picture, read_frame
+from maclip_runtime.sources.pictures import (
+    DECODING_BYTES,
+    HostPicture,
+    Picture,
+    describe_picture,
+    read_frame,
+)
 from maclip_runtime.vocabulary import PRESETS, Preset
 
 # Resizing holds up to five pictures at a time, Pillow's weights 32 bytes for every column.
@@ -56,13 +62,18 @@ def prepare_frame(
 
     Takes a path, a PIL image, or a uint8 RGB array `[H, W, 3]`; one on a GPU stays there, and is taken at
     its own size only. Raises PictureError if it cannot be
-    read or scored, UsageError for an unknown preset. make_room: see `read_frame`.
+    read or scored, UsageError for an unknown preset. make_room: called with the bytes that all of this will
+    take at most, up to DECODING_BYTES, before it begins.
     """
     refuse_unknown("preset", preset, PRESETS)
     if is_on_device(picture):
         return _prepare_on_device(take_device_frame(picture), preset, view_size)
+
+    def make_room_for_all(decoding: int, width: int, height: int) -> None:
+        make_room(max(decoding, _estimate_resizing(width, height, preset, view_size)))
+
     frame = read_frame(
-        cast(HostPicture, picture), exif_orientation=exif_orientation, make_room=make_room
+        cast(HostPicture, picture), exif_orientation=exif_orientation, make_room=make_room_for_all
     )
     height, width = frame.shape[:2]
     if preset != "native":
@@ -86,6 +97,23 @@ def _prepare_on_device(frame: DeviceFrame, preset: Preset, view_size: int) -> Pr
     return PreparedFrame(frame, width, height, enlarged=False)
 
 
+def _estimate_resizing(width: int, height: int, preset: Preset, view_size: int) -> int:
+    """Bytes that resizing a picture takes at most, whichever side its EXIF tag calls the width.
+
+    Of the picture and of the result there are the frame and Pillow's image, 7 bytes a pixel, and between
+    them the picture with its columns resized, 4.
+    """
+    if preset != "native":
+        new_width = new_height = int(preset)
+    elif min(width, height) < view_size:
+        new_width, new_height = _enlarge_size(width, height, view_size)
+    else:
+        return 0
+    between = max(width, height, new_height) * new_width
+    taken = 7 * width * height + 4 * between + 7 * new_width * new_height
+    return min(taken, DECODING_BYTES)
+
+
 def _resize(frame: Frame, width: int, height: int, name: str) -> Frame:
     """Pillow's bicubic resize. It resizes the columns of every row first, then the rows."""
     rows, columns = frame.shape[:2]
@@ -103,7 +131,9 @@ def _resize(frame: Frame, width: int, height: int, name: str) -> Frame:
 def _enlarge(frame: Frame, short_side: int, name: str) -> Frame:
     """Scale a frame up, aspect kept, until its shorter side is `short_side`."""
     height, width = frame.shape[:2]
+    return _resize(frame, *_enlarge_size(width, height, short_side), name)
+
+
+def _enlarge_size(width: int, height: int, short_side: int) -> tuple[int, int]:
     factor = short_side / min(height, width)
-    new_width = max(short_side, round(width * factor))
-    new_height = max(short_side, round(height * factor))
-    return _resize(frame, new_width, new_height, name)
+    return max(short_side, round(width * factor)), max(short_side, round(height * factor))
