@@ -250,7 +250,7 @@ def test_a_plan_takes_frames_of_its_format(formats_bundle, tmp_path, name, frame
         frame, rgb = draw(bundle, graph.pixel_format)
         for views in (None, [12, 3]):
             found, expected = engine.encode(frame, views), host.encode(rgb, views)
-            assert found == pytest.approx(expected, abs=1e-5 * np.abs(expected).max())
+            assert found == pytest.approx(expected, abs=float(1e-5 * np.abs(expected).max()))
         with pytest.raises(FrameError, match="and this one is 640 x 902"):
             engine.encode(draw(bundle, graph.pixel_format, (640, 902))[0])
         with pytest.raises(FrameError, match=f"is no {graph.pixel_format} frame"):
