@@ -61,6 +61,14 @@ def jsonschema() -> ModuleType:
     return jsonschema
 
 
+@pytest.fixture
+def rtx() -> str:
+    """TensorRT-RTX's version; it is on PyPI for x86-64 only, and not in the oldest environment."""
+    import tensorrt_rtx
+
+    return str(tensorrt_rtx.__version__)
+
+
 @pytest.fixture(scope="session")
 def bundles_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the reference checkpoints and their bundles are, or are made when they are wanted."""

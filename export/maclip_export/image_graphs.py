@@ -75,7 +75,13 @@ def export_image_graphs(
         path = bundle.path / row.path
         onnx.save(_write_graph(row, graphs, bundle.manifest, prompts), path)
         entry = describe_graph(
-            path, row.role, row.precision, view_mode=row.view_mode, chunked=row.chunked
+            path,
+            row.role,
+            row.precision,
+            view_mode=row.view_mode,
+            chunked=row.chunked,
+            pixel_format=row.pixel_format,
+            colour=row.colour,
         )
         if row.role == "image_encoder":
             entry = replace(entry, multiply_adds=work, float32_nodes=dict(graphs.float32_nodes))
@@ -123,7 +129,14 @@ def _write_graph(
         return graphs.pictures
     if row.role == "dense_frame_graph":
         return write_dense_graph(method.views, row.size, graphs.blocks, chunked=row.chunked)
-    parts = [write_views_graph(method.views, row.size, chunked=row.chunked), graphs.views]
+    views = write_views_graph(
+        method.views,
+        row.size,
+        chunked=row.chunked,
+        pixel_format=row.pixel_format,
+        colour=row.colour,
+    )
+    parts = [views, graphs.views]
     if row.role == "score_graph":
         head = write_head_graph(prompts, method.logit_scale, method.head, manifest.scored)
         parts.append(head)

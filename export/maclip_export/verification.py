@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from maclip_export.errors import VerificationError
+from maclip_export.frames import lay_out
 from maclip_export.graphs.running import open_graph
 from maclip_export.scenes import draw_scene
 from maclip_export.selection import GraphRow
@@ -109,7 +110,8 @@ def verify_frame_graph(bundle: Bundle, row: GraphRow) -> Verification:
     """Hold a frame graph of a staged bundle against the runtime's features in its view mode.
 
     On a scene of the graph's size, or on several if it takes any. The bundle has the float32 encoder, and
-    the graph is the last in its manifest.
+    the graph is the last in its manifest. One for another pixel format is held against the host's features
+    of the same frames in RGB.
     """
     encoder = bundle.find("image_encoder", "fp32")
     side = BLOCK_SIDE if row.chunked else _WHOLE
@@ -117,8 +119,11 @@ def verify_frame_graph(bundle: Bundle, row: GraphRow) -> Verification:
     engine = OnnxRuntimeEngine(bundle, bundle.manifest.files[-1], micro_batch=_CHUNK)
 
     def differences() -> Iterator[float]:
-        for frame in _draw_frames(row.size):
-            yield compare(engine.encode(frame), host.encode(frame))
+        for scene in _draw_frames(row.size):
+            if row.pixel_format == "nv12":
+                scene = scene[: scene.shape[0] // 2 * 2, : scene.shape[1] // 2 * 2]
+            frame, rgb = lay_out(scene, row.pixel_format, row.colour)
+            yield compare(engine.encode(frame), host.encode(rgb))
 
     path, tolerance = bundle.path / row.path, TOLERANCE[row.precision]
     return _conclude(path, HOST, differences(), tolerance, _name_scenes(row.size))

@@ -22,6 +22,7 @@ from maclip_runtime.engines.driver import Gpu, find_driver
 from maclip_runtime.engines.tensorrt_library import import_library, list_capabilities, make_logger
 from maclip_runtime.errors import EngineError, Remedy, UsageError
 from maclip_runtime.files import write_whole
+from maclip_runtime.pixel_formats import shape_frame
 from maclip_runtime.signals import Held, hold_signals
 from maclip_runtime.vocabulary import PlanLibrary, Precision
 
@@ -54,7 +55,8 @@ def make_profile(
     """Shapes for a graph's dynamic inputs, from frame sizes (H, W) and numbers of views a run.
 
     frames: smallest, best and largest. views: best and largest; one must always do, since small frames
-    have few. A dense graph's chunks are of blocks, which says how many views there are at most.
+    have few. A dense graph's chunks are of blocks, which says how many views there are at most. Raises
+    UsageError for sizes that frames of the graph's format cannot have.
     """
     if takes_blocks(graph):
         views = (MOST_IN_BLOCK, MOST_IN_BLOCK)
@@ -63,7 +65,9 @@ def make_profile(
         if all(isinstance(length, int) for length in tensor.shape):
             continue
         if name == "frame":
-            smallest, best, largest = ((*frame, 3) for frame in frames)
+            smallest, best, largest = (
+                shape_frame(height, width, graph.pixel_format) for height, width in frames
+            )
         else:  # `views` [N], `pixels` [N, 3, S, S], `tokens` [N, 77]: the first axis counts
             # A ResNet takes larger pictures too; a plan of its encoder is for views.
             rest = tuple(n if isinstance(n, int) else view_size for n in tensor.shape[1:])

@@ -14,13 +14,13 @@ from maclip_runtime.bundle.bundle import Bundle, open_bundle
 from maclip_runtime.device_frames import DeviceFrame
 from maclip_runtime.engines.engine import Engine, Pending
 from maclip_runtime.engines.select import Selection, select_engine
-from maclip_runtime.errors import EngineError, PictureError, refuse_unknown
+from maclip_runtime.errors import EngineError, PictureError, Remedy, UsageError, refuse_unknown
 from maclip_runtime.lookahead import run_ahead
 from maclip_runtime.method.head import Cues, score_views
 from maclip_runtime.method.pixels import Floats
 from maclip_runtime.results.score import Score
 from maclip_runtime.sources.pictures import Picture, describe_picture
-from maclip_runtime.sources.preparation import PreparedFrame, prepare_frame
+from maclip_runtime.sources.preparation import PreparedFrame, prepare_frame, take_frame
 from maclip_runtime.under_way import (
     Job,
     count_decoders,
@@ -29,7 +29,14 @@ from maclip_runtime.under_way import (
     naming,
     wait_for_turn,
 )
-from maclip_runtime.vocabulary import PRESETS, EngineChoice, Precision, Preset, ViewMode
+from maclip_runtime.vocabulary import (
+    PRESETS,
+    EngineChoice,
+    GraphPixelFormat,
+    Precision,
+    Preset,
+    ViewMode,
+)
 
 
 class Scorer:
@@ -41,7 +48,8 @@ class Scorer:
     engine's own choice. views: "exact" as published, or "dense", which encodes neighbouring windows
     together, 2.2 times as fast and slightly different. threads: CPU threads, by default one per physical
     core. device: number of the GPU, by default the first. exif_orientation: turn pictures as their EXIF tag
-    says; the published method does not.
+    says; the published method does not. pixel_format: with another than "rgb24" a picture is a uint8 array,
+    BGR `[H, W, 3]`, RGBA `[H, W, 4]` or NV12 `[H * 3 / 2, W]`, for which the bundle has a frame graph.
 
     `selection` says which engine was opened, and why not the ones before it.
     """
@@ -57,14 +65,27 @@ class Scorer:
         threads: int | None = None,
         device: int | None = None,
         exif_orientation: bool = False,
+        pixel_format: GraphPixelFormat = "rgb24",
     ) -> None:
         refuse_unknown("preset", preset, PRESETS)
+        if pixel_format != "rgb24" and preset != "native":
+            raise UsageError(
+                f"{pixel_format} frames are not resized",
+                Remedy("use {preset}", settings={"preset": "native"}),
+            )
+        self.pixel_format = pixel_format
         self.bundle: Bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
         self.preset = preset
         self.exif_orientation = exif_orientation
         self._prompts = self.bundle.load_prompts()
         self.selection: Selection = select_engine(
-            self.bundle, engine, precision=precision, views=views, threads=threads, device=device
+            self.bundle,
+            engine,
+            precision=precision,
+            views=views,
+            threads=threads,
+            device=device,
+            pixel_format=pixel_format,
         )
         self.engine: Engine = self.selection.engine
 
@@ -109,6 +130,10 @@ class Scorer:
         self, picture: Picture, *, make_room: Callable[[int], None] = lambda _: None
     ) -> PreparedFrame:
         """Read a picture and bring it to the preset's size. make_room: see `prepare_frame`."""
+        if self.pixel_format != "rgb24":
+            frame = take_frame(picture, self.pixel_format)
+            make_room(frame.frame.size)
+            return frame
         return prepare_frame(
             picture,
             self.preset,
@@ -170,7 +195,7 @@ class Scorer:
             bundle=self.bundle.name,
             cues=cues,
             geometry=manifest.method.views,
-            frame_size=(prepared.frame.shape[0], prepared.frame.shape[1]),
+            frame_size=prepared.sides,
         )
 
     def close(self) -> None:

@@ -32,6 +32,9 @@ EngineChoice = Literal["auto", EngineName]
 PixelFormat = Literal["rgb24", "bgr24", "nv12", "yuyv422", "gray8"]
 """Of raw frames, by FFmpeg's names."""
 
+GraphPixelFormat = Literal["rgb24", "bgr24", "rgba", "nv12"]
+"""Of the frames that a graph takes, by FFmpeg's names; nv12 is uint8 [H * 3 / 2, W]."""
+
 ColourMatrix = Literal["bt601", "bt709", "bt2020"]
 """How video makes luma and chroma of red, green and blue."""
 
@@ -52,5 +55,6 @@ ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 ENGINE_CHOICES: tuple[EngineChoice, ...] = get_args(EngineChoice)
 EVENTS: tuple[EventName, ...] = get_args(EventName)
 PIXEL_FORMATS: tuple[PixelFormat, ...] = get_args(PixelFormat)
+GRAPH_PIXEL_FORMATS: tuple[GraphPixelFormat, ...] = get_args(GraphPixelFormat)
 COLOUR_MATRICES: tuple[ColourMatrix, ...] = get_args(ColourMatrix)
 COLOUR_RANGES: tuple[ColourRange, ...] = get_args(ColourRange)

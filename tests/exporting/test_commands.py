@@ -90,6 +90,19 @@ def test_the_command_asks_for_calibration_pictures(maclip, checkpoint_file, tmp_
     ("option", "reason"),
     [
         (("--precision", "fp8"), "--precision fp8: use fp32, fp16, int8"),
+        (
+            ("--pixel-format", "yuyv422"),
+            "use rgb24, bgr24, rgba, nv12, with a comma between several",
+        ),
+        (
+            ("--pixel-format", "nv12"),
+            "which matrix they were made with; name it with --matrix bt709",
+        ),
+        (
+            ("--pixel-format", "nv12", "--frame", "1081x1920"),
+            "nv12 frames of 1081 x 1920: a graph takes even sides only",
+        ),
+        (("--pixel-format", "bgr24", "--frame", "none"), "--pixel-format is of frame graphs"),
         (("--frame", "1080p"), "--frame 1080p: not a size; give height x width"),
         (("--score", "100x1920"), "a side has at least 224 pixels"),
         (("--activation", "relu"), "'auto', 'quick-gelu', 'gelu'"),

@@ -67,6 +67,38 @@ def test_every_graph_has_something_to_be_held_against():
     }
 
 
+def test_frame_graphs_come_in_every_pixel_format_that_was_asked_for():
+    selection = GraphSelection(
+        frames=[None, CAMERA], pixel_formats=["rgb24", "bgr24", "nv12"], matrix="bt601"
+    )
+    assert list_paths(selection)[1:] == [
+        "frame.any.fp32.onnx",
+        "frame.any.bgr24.fp32.onnx",
+        "frame.any.nv12.fp32.onnx",
+        "frame.1080x1920.fp32.onnx",
+        "frame.1080x1920.bgr24.fp32.onnx",
+        "frame.1080x1920.nv12.fp32.onnx",
+    ]
+
+
+def test_the_matrix_of_nv12_goes_by_size_unless_it_is_named():
+    sizes = [(480, 640), CAMERA]
+    for matrix, expected in ((None, ["bt601", "bt709"]), ("bt2020", ["bt2020", "bt2020"])):
+        selection = GraphSelection(
+            frames=sizes, pixel_formats=["nv12"], matrix=matrix, value_range="full"
+        )
+        rows = list_graphs(selection, resnet=True)[1:]
+        assert [row.colour.matrix for row in rows] == expected
+        assert {row.colour.range for row in rows} == {"full"}
+    with pytest.raises(UsageError, match='which matrix .*name it with matrix="bt709"'):
+        GraphSelection(frames=[None], pixel_formats=["nv12"])
+
+
+def test_nv12_of_odd_sides_is_refused():
+    with pytest.raises(UsageError, match="nv12 frames of 1081 x 1920: a graph takes even sides"):
+        GraphSelection(frames=[(1081, 1920)], pixel_formats=["nv12"])
+
+
 def test_dense_graphs_are_for_resnets():
     with pytest.raises(CheckpointError, match="need a ResNet"):
         list_graphs(GraphSelection(dense=[None]), resnet=False)

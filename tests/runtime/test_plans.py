@@ -28,14 +28,6 @@ ORIN_NX = Gpu("Orin", "87", 16_500_000_000, 8)
 SIZES = ((224, 224), (480, 640), (600, 900))
 
 
-@pytest.fixture
-def rtx():
-    """TensorRT-RTX's version; it is on PyPI for x86-64 only, and not in the oldest environment."""
-    import tensorrt_rtx
-
-    return tensorrt_rtx.__version__
-
-
 @pytest.fixture(params=["rn-small", "vit-small"])
 def bundle(request, bundle_of, tmp_path):
     return open_bundle(shutil.copytree(bundle_of(request.param), tmp_path / "b.maclip"))

@@ -113,6 +113,51 @@ def test_a_gpu_provider_runs_a_dense_graph_in_chunks_before_blocks(small_bundle,
     assert found[1] == "image_encoder.fp32.onnx"
 
 
+def taking(bundle, pixel_format, *names):
+    """The bundle as if these graphs, and plans of them, took frames of another pixel format."""
+    files = (
+        replace(file, pixel_format=pixel_format) if file.path.startswith(names) else file
+        for file in bundle.manifest.files
+    )
+    return replace(bundle, manifest=replace(bundle.manifest, files=tuple(files)))
+
+
+@pytest.mark.parametrize("pixel_format", ["bgr24", "rgba", "nv12"])
+def test_a_graph_or_plan_for_another_pixel_format_never_runs_as_rgb(
+    small_bundle, with_gpus, pixel_format
+):
+    plans = ("frame.any.fp16.onnx", "frame.480x640.fp16.onnx", "dense.any.fp16.onnx")
+    bundle = taking(with_plans(small_bundle, *plans), pixel_format, "frame.", "dense.")
+    for views in ("exact", "dense"):
+        for engine in ("auto", *ENGINES):
+            for precision in (None, "fp16", "fp32"):
+                found = list_candidates(bundle, engine, precision=precision, views=views)
+                names = [c.file.path for c in found if c.file is not None]
+                assert not [name for name in names if not name.startswith("image_encoder")]
+
+
+@pytest.mark.parametrize("pixel_format", ["bgr24", "rgba", "nv12"])
+def test_a_frame_of_another_pixel_format_runs_in_its_own_graphs_and_in_no_other(
+    small_bundle, with_gpus, pixel_format
+):
+    bundle = with_plans(small_bundle, "frame.any.fp16.onnx", "frame.any.fp32.onnx")
+    bundle = with_plans(bundle, "image_encoder.fp16.onnx", "frame.480x640.fp16.onnx")
+    bundle = taking(bundle, pixel_format, "frame.any.fp16", "frame.480x640")
+    assert runnable(list_candidates(bundle, pixel_format=pixel_format)) == [
+        ("tensorrt-rtx", "frame.any.fp16.onnx.plan"),
+        ("tensorrt-rtx", "frame.480x640.fp16.onnx.plan"),
+        ("onnxruntime-tensorrt-rtx", "frame.any.fp16.onnx"),
+        ("onnxruntime-cuda", "frame.any.fp16.onnx"),
+        ("onnxruntime-cpu", "frame.480x640.fp32.onnx"),
+    ]
+
+
+def test_a_missing_plan_for_another_pixel_format_is_built_from_its_graph(small_bundle, with_gpus):
+    bundle = taking(small_bundle, "nv12", "frame.any.fp16")
+    (missing,) = list_candidates(bundle, "tensorrt-rtx", pixel_format="nv12")
+    assert 'graph="frame.any.fp16.onnx"' in str(missing.fault)
+
+
 def test_plans_of_other_graphs_are_no_candidates(small_bundle, with_gpus):
     bundle = with_plans(small_bundle, "score.any.fp16.onnx", "text_encoder.fp32.onnx")
     assert runnable(list_candidates(bundle, "tensorrt-rtx")) == []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -17,7 +18,15 @@ from maclip_runtime.cli.console import say
 from maclip_runtime.cli.options import parse_size
 from maclip_runtime.errors import MaclipError, UsageError
 from maclip_runtime.method.geometry import ViewGeometry
-from maclip_runtime.vocabulary import Precision
+from maclip_runtime.vocabulary import (
+    GRAPH_PIXEL_FORMATS,
+    PRECISIONS,
+    ColourMatrix,
+    ColourRange,
+    Precision,
+)
+
+Name = TypeVar("Name", bound=str)
 
 REQUIRED = ("torch", "open_clip", "onnx", "onnxscript", "onnxruntime", "yaml", "scipy")
 
@@ -81,10 +90,26 @@ def export(
         list[str] | None,
         typer.Option(
             help="Also a graph that takes raw frames, from which plans are built: `any` size, or one "
-            "such as 1080x1920 (height x width). May be repeated. Default: any with fp16, else none.",
+            "such as 1080x1920 (height x width). May be repeated. Default: any with fp16 "
+            "or --pixel-format, else none.",
             metavar="any|HxW|none",
         ),
     ] = None,
+    pixel_format: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the frames that --frame's graphs take: rgb24, bgr24, rgba, nv12, or several with "
+            "commas between. Default: rgb24.",
+            metavar="LIST",
+        ),
+    ] = None,
+    matrix: Annotated[
+        ColourMatrix | None,
+        typer.Option(help="Of nv12 frames; default: by size, if they have one."),
+    ] = None,
+    range_: Annotated[
+        ColourRange, typer.Option("--range", help="Of the values of nv12 frames.")
+    ] = "limited",
     score: Annotated[
         list[str] | None,
         typer.Option(
@@ -117,13 +142,18 @@ def export(
     """
     if (checkpoint is None) == (model is None or pretrained is None):
         raise UsageError("give either --model NAME and --pretrained TAG, or --checkpoint FILE")
-    precisions = _parse_precisions(precision)
-    frames = _parse_sizes("--frame", frame or _default_frames(precisions))
+    precisions = _parse_names("--precision", precision, PRECISIONS)
+    formats = _parse_names("--pixel-format", pixel_format or "rgb24", GRAPH_PIXEL_FORMATS)
+    wanted = ["any"] if pixel_format else _default_frames(precisions)
+    frames = _parse_sizes("--frame", frame or wanted)
+    if pixel_format and not frames:
+        raise UsageError("--pixel-format is of frame graphs", "give a --frame, or leave it out")
     scores, denses = _parse_sizes("--score", score), _parse_sizes("--dense", dense)
     if "int8" in precisions and calibration is None:
         raise UsageError(
             "--precision int8 needs --calibration DIR, pictures such as the encoder will see"
         )
+    GraphSelection(frames=frames, pixel_formats=formats, matrix=matrix)  # before long work
     check_destination(output, replace=force)
     _require_packages("export")
     from maclip_export.checkpoints import load_file, load_named
@@ -133,7 +163,9 @@ def export(
 
     pairs = read_prompts(prompts) if prompts else PUBLISHED_PROMPTS
     pictures = read_calibration(calibration, ViewGeometry()) if calibration else None
-    selection = GraphSelection(precisions, frames, scores, denses, pictures, int8_srcc)
+    selection = GraphSelection(
+        precisions, frames, scores, denses, pictures, int8_srcc, formats, matrix, range_
+    )
     with report_steps() as report:
         report(f"loading {checkpoint or f'{model} {pretrained}'}")
         if checkpoint is not None:
@@ -177,13 +209,11 @@ def prompts(
     say(f"{bundle}: {len(pairs)} prompt pairs: {', '.join(names)}")
 
 
-def _parse_precisions(text: str) -> list[Precision]:
-    known = get_args(Precision)
+def _parse_names(option: str, text: str, known: Sequence[Name]) -> list[Name]:
+    """The names in a list with commas, in the order in which they are known."""
     chosen = [name.strip() for name in text.split(",")]
     if not set(chosen) <= set(known):
-        raise UsageError(
-            f"--precision {text}: use {', '.join(known)}, with a comma between several"
-        )
+        raise UsageError(f"{option} {text}: use {', '.join(known)}, with a comma between several")
     return [name for name in known if name in chosen]
 
 

@@ -10,9 +10,9 @@ import onnx
 
 from maclip_export.vocabulary import GraphRole
 from maclip_runtime.bundle.bundle import Bundle
-from maclip_runtime.bundle.manifest import BundleFile, Tensor
+from maclip_runtime.bundle.manifest import BundleFile, Tensor, VideoColour
 from maclip_runtime.bundle.staging import describe_file
-from maclip_runtime.vocabulary import Precision, ViewMode
+from maclip_runtime.vocabulary import GraphPixelFormat, Precision, ViewMode
 
 
 def read_signature(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -38,6 +38,8 @@ def describe_graph(
     *,
     view_mode: ViewMode | None = None,
     chunked: bool = False,
+    pixel_format: GraphPixelFormat = "rgb24",
+    colour: VideoColour | None = None,
 ) -> BundleFile:
     """The manifest entry of a graph file in a staged bundle, before it is verified."""
     inputs, outputs = read_signature(path)
@@ -47,6 +49,8 @@ def describe_graph(
         precision=precision,
         view_mode=view_mode,
         chunked=chunked,
+        pixel_format=pixel_format,
+        colour=colour,
         inputs=inputs,
         outputs=outputs,
     )

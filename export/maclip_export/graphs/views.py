@@ -13,35 +13,40 @@ import onnx
 import onnx_ir as ir
 
 from maclip_export.graphs.building import (
-    FLOAT,
     OpBuilder,
     declare_input,
     write_constant,
     write_graph,
 )
+from maclip_export.graphs.pixel_formats import declare_frame, write_rgb_frame
 from maclip_export.graphs.pixels import write_global_view, write_normalisation
 from maclip_export.vocabulary import FrameSize
+from maclip_runtime.bundle.manifest import VideoColour
 from maclip_runtime.method.geometry import ViewGeometry
+from maclip_runtime.vocabulary import GraphPixelFormat
 
 
 def write_views_graph(
-    geometry: ViewGeometry, frame_size: FrameSize | None, *, chunked: bool
+    geometry: ViewGeometry,
+    frame_size: FrameSize | None,
+    *,
+    chunked: bool,
+    pixel_format: GraphPixelFormat = "rgb24",
+    colour: VideoColour | None = None,
 ) -> onnx.ModelProto:
-    """frame uint8 [H, W, 3] to pixels float32 [V, 3, S, S]; H and W at least S.
+    """frame uint8, [H, W, 3] or of another format, to pixels float32 [V, 3, S, S]; H and W at least S.
 
     `frame_size` folds every index into a constant; None takes any size. `chunked` adds the input
     `views` int64 [N], the indices of the views to cut, the last view V - 1 being the global one: so a
     frame on the device is worked off in portions, in bounded memory.
     """
-    shape = [*(frame_size or ("height", "width")), 3]
-    inputs = [declare_input("frame", ir.DataType.UINT8, shape)]
+    inputs = [declare_frame(frame_size, pixel_format)]
     if chunked:
         inputs.append(declare_input("views", ir.DataType.INT64, ["views"]))
 
     def write(op: OpBuilder, frame: ir.Value, views: ir.Value | None = None) -> dict[str, ir.Value]:
-        # TensorRT wants the Cast to be the first to read the uint8 input.
-        image = op.Cast(frame, to=FLOAT)
-        height, width = op.Shape(image, start=0, end=1), op.Shape(image, start=1, end=2)
+        rgb = write_rgb_frame(op, frame, pixel_format, colour)
+        image, height, width = rgb.image, rgb.height, rgb.width
         rows = op.Add(op.Div(op.Sub(height, [geometry.size]), [geometry.stride]), [1])
         columns = op.Add(op.Div(op.Sub(width, [geometry.size]), [geometry.stride]), [1])
         last = op.Mul(rows, columns)

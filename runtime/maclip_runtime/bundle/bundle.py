@@ -20,7 +20,7 @@ from maclip_runtime.bundle.parsing import parse_manifest
 from maclip_runtime.bundle.reading import read_regular_file
 from maclip_runtime.bundle.signatures import check_trust
 from maclip_runtime.errors import BundleError, Remedy, UsageError
-from maclip_runtime.vocabulary import Precision, ViewMode
+from maclip_runtime.vocabulary import GraphPixelFormat, Precision, ViewMode
 
 MANIFEST_NAME = "manifest.json"
 PROMPTS_NAME = "prompts.npz"
@@ -46,9 +46,17 @@ class Bundle:
         return self.path.name
 
     def list_graphs(
-        self, role: Role, *, precision: Precision | None = None, view_mode: ViewMode | None = None
+        self,
+        role: Role,
+        *,
+        precision: Precision | None = None,
+        view_mode: ViewMode | None = None,
+        pixel_format: GraphPixelFormat = "rgb24",
     ) -> list[BundleFile]:
-        """The graphs (no plans) of a role, and of a precision or view mode if asked for."""
+        """The graphs (no plans) of a role, and of a precision or view mode if asked for.
+
+        pixel_format: those for frames of another pixel format are listed only where it is named.
+        """
         return [
             file
             for file in self.manifest.files
@@ -56,6 +64,7 @@ class Bundle:
             and file.is_graph
             and precision in (None, file.precision)
             and view_mode in (None, file.view_mode)
+            and file.pixel_format == pixel_format
         ]
 
     def find(self, role: Role, precision: Precision | None = None) -> BundleFile:

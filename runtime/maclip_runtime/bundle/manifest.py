@@ -13,7 +13,14 @@ from typing import Annotated, Literal
 from maclip_runtime.method.geometry import ViewGeometry
 from maclip_runtime.method.head import Head
 from maclip_runtime.method.ranges import Range
-from maclip_runtime.vocabulary import PlanLibrary, Precision, ViewMode
+from maclip_runtime.vocabulary import (
+    ColourMatrix,
+    ColourRange,
+    GraphPixelFormat,
+    PlanLibrary,
+    Precision,
+    ViewMode,
+)
 
 SCHEMA: Literal[2] = 2
 
@@ -130,13 +137,22 @@ class PlanOrigin:
 
 
 @dataclass(frozen=True)
+class VideoColour:
+    """What luma and chroma of video mean: the matrix that they were made with, and their range."""
+
+    matrix: ColourMatrix
+    range: ColourRange
+
+
+@dataclass(frozen=True)
 class BundleFile:
     """One file of a bundle. `path` is relative to the bundle, with forward slashes.
 
     `view_mode`: of what takes pixels or frames. `chunked`: it has the input `views`, and so works a frame
-    off in portions. `agreement`: of an INT8 graph. `float32_nodes`: in a half-precision graph, the nodes
-    that stay float32, each with the reason. `multiply_adds`: of an image encoder, per view. `plan`: where a
-    built plan came from, and None for everything else.
+    off in portions. `pixel_format`: of the frames that it takes; `colour`: of nv12's. `agreement`: of an
+    INT8 graph. `float32_nodes`: in a half-precision graph, the nodes that stay float32, each with the
+    reason. `multiply_adds`: of an image encoder, per view. `plan`: where a built plan came from, and None
+    for everything else.
     """
 
     path: str
@@ -146,6 +162,8 @@ class BundleFile:
     precision: Precision | None = None
     view_mode: ViewMode | None = None
     chunked: bool = False
+    pixel_format: GraphPixelFormat = "rgb24"
+    colour: VideoColour | None = None
     inputs: dict[str, Tensor] = field(default_factory=dict)
     outputs: dict[str, Tensor] = field(default_factory=dict)
     verification: Verification | None = None
@@ -163,7 +181,10 @@ class BundleFile:
     def takes_any_size(self) -> bool:
         """Whether its frames or pictures may have any height and width."""
         shapes = [self.inputs[name].shape for name in ("frame", "pixels") if name in self.inputs]
-        return bool(shapes) and all("height" in shape and "width" in shape for shape in shapes)
+        # "rows": of nv12, half as many again as the frame's height
+        return bool(shapes) and all(
+            {"height", "rows"} & {*shape} and "width" in shape for shape in shapes
+        )
 
 
 @dataclass(frozen=True)
@@ -184,5 +205,13 @@ class Manifest:
         return tuple(pair.scored for pair in self.prompts)
 
     def to_json(self) -> str:
-        """The text of `manifest.json`; `parse_manifest` reads it back."""
-        return json.dumps(asdict(self), indent=1, allow_nan=False) + "\n"
+        """The text of `manifest.json`; `parse_manifest` reads it back.
+
+        What says that a graph takes other frames than RGB is only there where one does: a reader of this
+        schema that does not know of it refuses such a bundle, and reads every other.
+        """
+        data = asdict(self)
+        for file in data["files"]:
+            if file["pixel_format"] == "rgb24":
+                del file["pixel_format"], file["colour"]
+        return json.dumps(data, indent=1, allow_nan=False) + "\n"

@@ -49,6 +49,11 @@ def parse_manifest(text: str) -> Manifest:
                 f"manifest.files[{place}].outputs.features has not the architecture's {features} features",
                 _REMEDY,
             )
+        if (file.pixel_format == "nv12") != (file.colour is not None):
+            raise BundleError(
+                f"manifest.files[{place}].colour is there for nv12 frames, and for no others",
+                _REMEDY,
+            )
     return manifest
 
 

@@ -15,7 +15,8 @@ from maclip_runtime.device_frames import DeviceFrame
 from maclip_runtime.errors import EngineError, FrameError, Remedy, UsageError
 from maclip_runtime.method.geometry import ViewGeometry
 from maclip_runtime.method.pixels import Floats, Frame
-from maclip_runtime.vocabulary import EngineName, Precision, ViewMode
+from maclip_runtime.pixel_formats import measure_frame
+from maclip_runtime.vocabulary import EngineName, GraphPixelFormat, Precision, ViewMode
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,15 @@ class Pending(Protocol):
 class Engine(ABC):
     """One graph or plan, ready to run. May be used from several threads; they take turns.
 
-    name, precision, view_mode: as results refer to it. device: number of the GPU, None on a CPU.
+    name, precision, view_mode: as results refer to it. pixel_format: of the frames that it takes; their
+    shapes are in `pixel_formats`. device: number of the GPU, None on a CPU.
     """
 
     name: EngineName
     precision: Precision
     view_mode: ViewMode
     device: int | None
+    pixel_format: GraphPixelFormat = "rgb24"
     takes_device_frames: bool = False
     ahead: int = 2  # frames worth having under way beside the one that is waited for
 
@@ -79,8 +82,8 @@ class Engine(ABC):
     def close(self) -> None:
         """Finish what was submitted and give back what the engine holds; no frame is taken afterwards."""
 
-    def _check(self, frame: Frame | DeviceFrame, views: Sequence[int] | None) -> None:
-        """Refuse what no engine can take."""
+    def _check(self, frame: Frame | DeviceFrame, views: Sequence[int] | None) -> tuple[int, int]:
+        """Height and width of a frame; refuses what no engine can take."""
         if self._closed:
             raise EngineError(f"{self.name} is closed", "open the scorer again")
         if isinstance(frame, DeviceFrame) and not self.takes_device_frames:
@@ -91,7 +94,10 @@ class Engine(ABC):
                     settings={"engine": "tensorrt"},
                 ),
             )
-        height, width = frame.shape[:2]
+        sides = measure_frame(frame.shape, self.pixel_format)
+        if sides is None:
+            raise FrameError(f"an array of {frame.shape} is no {self.pixel_format} frame")
+        height, width = sides
         size = self._geometry.size
         if min(height, width) < size:
             raise FrameError(
@@ -105,3 +111,4 @@ class Engine(ABC):
                 f"views {list(views)} are not all in 0 to {count - 1}",
                 f"a frame of {height} x {width} has {count} views",
             )
+        return height, width

@@ -30,6 +30,7 @@ from maclip_runtime.errors import EngineError, FrameError
 from maclip_runtime.method.geometry import BLOCK_SIDE, split_into_blocks
 from maclip_runtime.method.pixels import Floats, Frame, Pixels
 from maclip_runtime.method.views import iterate_views, normalise_block, normalise_global_view
+from maclip_runtime.pixel_formats import measure_frame
 from maclip_runtime.vocabulary import EngineName, ViewMode
 
 T = TypeVar("T")
@@ -64,6 +65,7 @@ class OnnxRuntimeEngine(Engine):
         on_gpu = name != "onnxruntime-cpu"
         self.name = name
         self.precision = file.precision or "fp32"
+        self.pixel_format = file.pixel_format
         self.view_mode = view_mode or file.view_mode or "exact"
         self.device = device if on_gpu else None
         self._file = file
@@ -82,16 +84,19 @@ class OnnxRuntimeEngine(Engine):
 
     def submit(self, frame: Frame | DeviceFrame, views: Sequence[int] | None = None) -> _Pending:
         """Take a frame; see `Engine.submit`."""
-        self._check(frame, views)
+        height, width = self._check(frame, views)
         assert not isinstance(frame, DeviceFrame)
         accepted = self._file.inputs["frame"].shape if "frame" in self._file.inputs else ()
         if any(
             isinstance(want, int) and want != have
             for want, have in zip(accepted, frame.shape, strict=False)
         ):
-            height, width = frame.shape[:2]
+            rows, columns = measure_frame([int(n) for n in accepted], self.pixel_format) or (
+                "?",
+                "?",
+            )
             raise FrameError(
-                f"{self._file.path} takes frames of {accepted[0]} x {accepted[1]}, and this one is "
+                f"{self._file.path} takes frames of {rows} x {columns}, and this one is "
                 f"{height} x {width}"
             )
         pending = _Pending()
@@ -154,6 +159,11 @@ class OnnxRuntimeEngine(Engine):
         if rows * columns in wanted:
             yield np.array([rows * columns]), normalise_global_view(frame, self._geometry)
 
+    def _count_views(self, frame: Frame) -> int:
+        sides = measure_frame(frame.shape, self.pixel_format)
+        assert sides is not None  # `submit` sees to it
+        return self._geometry.count(*sides)
+
     def _check_rows(self, features: Floats, rows: int) -> Floats:
         return check_features(self._file, features, rows, self._dim)
 
@@ -164,7 +174,7 @@ class OnnxRuntimeEngine(Engine):
     def _run_frame(self, frame: Frame, views: Sequence[int] | None, pending: _Pending) -> Floats:
         """A frame graph that gives all views at once."""
         (features,) = self._session.run(["features"], {"frame": np.ascontiguousarray(frame)})
-        self._check_rows(features, self._geometry.count(*frame.shape[:2]))
+        self._check_rows(features, self._count_views(frame))
         pending.pixels = len(features) * self._geometry.size**2
         return features if views is None else features[list(views)]
 
@@ -172,7 +182,7 @@ class OnnxRuntimeEngine(Engine):
         """A frame graph on portions of the views of one size, the frame bound, and so uploaded, once."""
         binding = self._session.io_binding()
         binding.bind_cpu_input("frame", np.ascontiguousarray(frame))
-        count = self._geometry.count(*frame.shape[:2])
+        count = self._count_views(frame)
         wanted = np.arange(count) if views is None else np.asarray(views, np.int64)
         if takes_blocks(self._file):
             wanted, again = np.unique(wanted, return_inverse=True)

@@ -31,11 +31,13 @@ from maclip_runtime.errors import (
 from maclip_runtime.vocabulary import (
     ENGINE_CHOICES,
     ENGINES,
+    GRAPH_PIXEL_FORMATS,
     PLAN_LIBRARIES,
     PRECISIONS,
     VIEW_MODES,
     EngineChoice,
     EngineName,
+    GraphPixelFormat,
     PlanLibrary,
     Precision,
     ViewMode,
@@ -84,6 +86,7 @@ def select_engine(
     views: ViewMode = "exact",
     threads: int | None = None,
     device: int | None = None,
+    pixel_format: GraphPixelFormat = "rgb24",
 ) -> Selection:
     """Open the first candidate that opens.
 
@@ -91,13 +94,19 @@ def select_engine(
     GPU provider of ONNX Runtime (but TensorRT's, which is taken by name only), else the CPU. precision: of
     the graph; by default half on a GPU where there is one, else float32. views: "dense" encodes
     neighbouring windows together (ResNets). threads: CPU threads, by default one per physical core. device:
-    number of the GPU, by default the first.
+    number of the GPU, by default the first. pixel_format: of the frames it will be given; a graph or plan
+    for another format is never taken.
     Raises EngineError (BundleError where the bundle lacks the graph) if nothing can run, with what
     is missing and what to do.
     """
     passed_over: list[Candidate] = []
     for candidate in list_candidates(
-        bundle, choice, precision=precision, views=views, device=device
+        bundle,
+        choice,
+        precision=precision,
+        views=views,
+        device=device,
+        pixel_format=pixel_format,
     ):
         file = candidate.file
         if candidate.fault is None and file is not None:
@@ -126,10 +135,12 @@ def list_candidates(
     precision: Precision | None = None,
     views: ViewMode = "exact",
     device: int | None = None,
+    pixel_format: GraphPixelFormat = "rgb24",
 ) -> Iterator[Candidate]:
     """What could run, in order, each with the reason why it cannot; see `select_engine`."""
     refuse_unknown("engine", choice, ENGINE_CHOICES)
     refuse_unknown("view mode", views, VIEW_MODES)
+    refuse_unknown("pixel format", pixel_format, GRAPH_PIXEL_FORMATS)
     if precision is not None:
         refuse_unknown("precision", precision, PRECISIONS)
     driver = find_driver()
@@ -143,9 +154,13 @@ def list_candidates(
             yield Candidate(engine, None, views, fault)
         elif engine in PLAN_LIBRARIES:
             assert driver is not None
-            yield from _list_plans(bundle, engine, precision, views, driver, device or 0)
-        else:
+            yield from _list_plans(
+                bundle, engine, precision, views, pixel_format, driver, device or 0
+            )
+        elif pixel_format == "rgb24":
             yield _choose_graph(bundle, engine, precision, views)
+        else:
+            yield _choose_graph_for(pixel_format, bundle, engine, precision, views)
 
 
 def open_candidate(
@@ -193,6 +208,7 @@ def _list_plans(
     library: PlanLibrary,
     precision: Precision | None,
     views: ViewMode,
+    pixel_format: GraphPixelFormat,
     driver: Driver,
     device: int,
 ) -> Iterator[Candidate]:
@@ -208,6 +224,13 @@ def _list_plans(
             return
         half = [graph for graph in graphs if graph.precision == "fp16"]
         again = rebuild(bundle, library, graph=(half or graphs)[0].path)
+    if pixel_format != "rgb24":
+        graphs = bundle.list_graphs("frame_graph", view_mode=views, pixel_format=pixel_format)
+        if not graphs:
+            yield Candidate(library, None, views, _refuse_format(bundle, pixel_format, views))
+            return
+        half = [graph for graph in graphs if graph.precision == "fp16"]
+        again = rebuild(bundle, library, graph=(half or graphs)[0].path)
     plans = [
         file
         for file in bundle.manifest.files
@@ -215,6 +238,7 @@ def _list_plans(
         and file.plan.library == library
         and file.role in _PLAN_ROLES
         and file.view_mode == views
+        and file.pixel_format == pixel_format
         and precision in (None, file.precision)
     ]
     if not plans:
@@ -260,6 +284,38 @@ def _choose_graph(
         ),
     )
     return Candidate(engine, None, views, missing)
+
+
+def _choose_graph_for(
+    pixel_format: GraphPixelFormat,
+    bundle: Bundle,
+    engine: EngineName,
+    precision: Precision | None,
+    views: ViewMode,
+) -> Candidate:
+    """The frame graph that ONNX Runtime runs on frames that are not RGB: chunked ones first.
+
+    Only frame graphs: for an encoder the host would have to convert, which is what such graphs save.
+    """
+    graphs = bundle.list_graphs(
+        "frame_graph", precision=precision, view_mode=views, pixel_format=pixel_format
+    )
+    first: Precision = "fp32" if engine == "onnxruntime-cpu" else "fp16"
+    for file in sorted(graphs, key=lambda file: (file.precision != first, not file.chunked)):
+        return Candidate(engine, file, views)
+    return Candidate(engine, None, views, _refuse_format(bundle, pixel_format, views))
+
+
+def _refuse_format(bundle: Bundle, pixel_format: GraphPixelFormat, views: ViewMode) -> BundleError:
+    if views == "dense":
+        return BundleError(
+            f"{bundle.path}: has no dense frame graph for {pixel_format} frames",
+            Remedy("use {views}", settings={"views": "exact"}),
+        )
+    return BundleError(
+        f"{bundle.path}: has no frame graph for {pixel_format} frames",
+        Remedy("export the bundle with {pixel_format}", settings={"pixel_format": pixel_format}),
+    )
 
 
 def _refuse_without_dense_graph(bundle: Bundle) -> BundleError:

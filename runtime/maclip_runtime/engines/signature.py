@@ -12,6 +12,7 @@ import numpy as np
 from maclip_runtime.bundle.manifest import BundleFile, Tensor
 from maclip_runtime.errors import BundleError, EngineError
 from maclip_runtime.method.pixels import Floats
+from maclip_runtime.pixel_formats import describe_frame
 
 _REMEDY = "export the bundle again"
 
@@ -66,7 +67,7 @@ def _list_inputs(file: BundleFile, view_size: int) -> dict[str, Tensor]:
     if file.role == "image_encoder":
         shape = ("views", 3, view_size, view_size)
         return {"pixels": Tensor("float32", shape)}
-    inputs = {"frame": Tensor("uint8", ("height", "width", 3))}
+    inputs = {"frame": describe_frame(file.pixel_format)}
     if file.chunked:
         inputs["views"] = Tensor("int64", ("views",))
     return inputs

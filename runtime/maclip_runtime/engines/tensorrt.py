@@ -47,6 +47,7 @@ from maclip_runtime.engines.slots import (
 from maclip_runtime.engines.tensorrt_library import import_library
 from maclip_runtime.errors import EngineError, FrameError, Remedy
 from maclip_runtime.method.pixels import Floats, Frame
+from maclip_runtime.pixel_formats import measure_frame
 
 _SLOTS = 2
 
@@ -57,8 +58,6 @@ class TensorRtEngine(Engine):
     file: the plan, in the bundle; its bytes are verified. trt and cuda stand in for the library and CUDA in
     tests.
     """
-
-    takes_device_frames = True
 
     def __init__(
         self,
@@ -74,6 +73,8 @@ class TensorRtEngine(Engine):
         library = file.plan.library
         self.name = library
         self.precision = file.precision or "fp32"
+        self.pixel_format = file.pixel_format
+        self.takes_device_frames = file.pixel_format == "rgb24"  # device frames are RGB
         self.view_mode = file.view_mode or "exact"
         self.device = device
         self._file = file
@@ -91,10 +92,12 @@ class TensorRtEngine(Engine):
             views = plan.list_shapes("views") if file.chunked else ()
             self._chunk_sizes = [shape[0] for shape in views]
             self._dim = int(plan.engine.get_tensor_shape("features")[-1])
-            counts = range(1, self._geometry.count(*self._largest[:2]) + 1)
+            largest = measure_frame(self._largest, self.pixel_format)
+            assert largest is not None  # the plan was checked when it was loaded
+            counts = range(1, self._geometry.count(*largest) + 1)
             self._by_block = takes_blocks(file)
             splits = (
-                [bound_blocks(self._largest, self._geometry)]
+                [bound_blocks(largest, self._geometry)]
                 if self._by_block
                 else [self._split(count) for count in counts]
             )
@@ -111,7 +114,7 @@ class TensorRtEngine(Engine):
         One on this GPU is copied within it: to where TensorRT may read it, and a CUDA graph will.
         """
         with self._lock:
-            self._check(frame, views)
+            sides = self._check(frame, views)
             self._check_shape(frame.shape)
             if isinstance(frame, DeviceFrame) and frame.device not in (None, self.device):
                 raise FrameError(
@@ -119,7 +122,7 @@ class TensorRtEngine(Engine):
                     Remedy("use {device}", settings={"device": frame.device}),
                 )
             self._cuda.use_device()
-            count = self._geometry.count(*frame.shape[:2])
+            count = self._geometry.count(*sides)
             computed = rows = np.arange(count)
             chunked = self._file.chunked
             if views is not None and chunked:
@@ -222,8 +225,8 @@ class TensorRtEngine(Engine):
         if not all(low <= length <= high for low, length, high in bounds):
             settings = {**self._again.settings, "frames": None}
             raise FrameError(
-                f"the plan takes frames from {_name(self._smallest)} to {_name(self._largest)}, and "
-                f"this one is {_name(shape)}",
+                f"the plan takes frames from {self._name(self._smallest)} to "
+                f"{self._name(self._largest)}, and this one is {self._name(shape)}",
                 Remedy("build one that takes it", self._again.command, settings),
             )
 
@@ -265,6 +268,6 @@ class TensorRtEngine(Engine):
             self._execution.enqueue(addresses)
         self._cuda.download(slot.features, measure_rows(split, self._dim * 4), self._compute)
 
-
-def _name(shape: Shape) -> str:
-    return f"{shape[0]} x {shape[1]}"
+    def _name(self, shape: Shape) -> str:
+        height, width = measure_frame(shape, self.pixel_format) or shape[:2]
+        return f"{height} x {width}"

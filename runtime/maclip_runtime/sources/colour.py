@@ -7,7 +7,9 @@ uses 0 to 255.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,9 @@ LUMA_WEIGHTS: dict[ColourMatrix, tuple[float, float]] = {
     "bt2020": (0.2627, 0.0593),
 }
 
-_FRACTION_BITS = 5  # of int16: luma and chroma terms together stay below 2^15 / 2^5 = 1024
+TermName = Literal["luma", "red", "blue", "green_from_red", "green_from_blue"]
+
+FRACTION_BITS = 5  # of int16: luma and chroma terms together stay below 2^15 / 2^5 = 1024
 _STRIP = 64  # rows at a time: a strip's planes stay in the processor's cache
 
 
@@ -64,7 +68,7 @@ def convert_yuv(
             if vertical == 2:
                 term = np.repeat(term, 2, axis=0)[: luma_term.shape[0]]
             value = luma_term + np.repeat(term, 2, axis=1)[:, :width]
-            value >>= _FRACTION_BITS
+            value >>= FRACTION_BITS
             np.clip(value, 0, 255, out=value)
             frame[rows, :, channel] = value
     return frame
@@ -78,21 +82,39 @@ def convert_gray(luma: NDArray[np.uint8], value_range: ColourRange) -> Frame:
     return np.repeat(luma[:, :, None], 3, axis=2)
 
 
-@cache
-def _tables(matrix: ColourMatrix, value_range: ColourRange) -> dict[str, NDArray[np.int16]]:
-    """What each luma and chroma value adds to each colour, in 1/32; luma's holds the rounding half."""
+@dataclass(frozen=True)
+class Term:
+    """What a value of luma or chroma adds to a colour: `rint(gain * (value - zero)) + added`, in 1/32."""
+
+    gain: float
+    zero: int
+    added: int = 0
+
+
+def list_terms(matrix: ColourMatrix, value_range: ColourRange) -> dict[TermName, Term]:
+    """The terms of RGB; the colours are their sums, divided by 32, rounded down, and clipped to 0..255."""
     red, blue = LUMA_WEIGHTS[matrix]
     green = 1 - red - blue
     black, luma_span, chroma_span = (16, 219, 224) if value_range == "limited" else (0, 255, 255)
-    levels = np.arange(256.0)
-    y = (levels - black) / luma_span
-    c = (levels - 128) / chroma_span
-    terms = {
-        "luma": y + 0.5 / 255,
-        "red": 2 * (1 - red) * c,
-        "blue": 2 * (1 - blue) * c,
-        "green_from_red": -2 * (1 - red) * red / green * c,
-        "green_from_blue": -2 * (1 - blue) * blue / green * c,
+    one = 255 << FRACTION_BITS
+    chroma_gains: dict[TermName, float] = {
+        "red": 2 * (1 - red),
+        "blue": 2 * (1 - blue),
+        "green_from_red": -2 * (1 - red) * red / green,
+        "green_from_blue": -2 * (1 - blue) * blue / green,
     }
-    scale = 255 * (1 << _FRACTION_BITS)
-    return {name: np.rint(term * scale).astype(np.int16) for name, term in terms.items()}
+    half = 1 << FRACTION_BITS >> 1  # so that rounding down rounds
+    return {
+        "luma": Term(one / luma_span, black, half),
+        **{name: Term(gain * one / chroma_span, 128) for name, gain in chroma_gains.items()},
+    }
+
+
+@cache
+def _tables(matrix: ColourMatrix, value_range: ColourRange) -> dict[TermName, NDArray[np.int16]]:
+    """What each luma and chroma value adds to each colour, in 1/32; luma's holds the rounding half."""
+    levels = np.arange(256.0)
+    return {
+        name: (np.rint(term.gain * (levels - term.zero)) + term.added).astype(np.int16)
+        for name, term in list_terms(matrix, value_range).items()
+    }

@@ -12,6 +12,7 @@ from PIL import Image
 from maclip_runtime.device_frames import DeviceFrame, is_on_device, take_device_frame
 from maclip_runtime.errors import PictureError, refuse_unknown
 from maclip_runtime.method.pixels import Frame
+from maclip_runtime.pixel_formats import measure_frame, show_shape
 from maclip_runtime.sources.pictures import (
     DECODING_BYTES,
     HostPicture,
@@ -19,7 +20,7 @@ from maclip_runtime.sources.pictures import (
     describe_picture,
     read_frame,
 )
-from maclip_runtime.vocabulary import PRESETS, Preset
+from maclip_runtime.vocabulary import PRESETS, GraphPixelFormat, Preset
 
 # Resizing holds up to five pictures at a time, Pillow's weights 32 bytes for every column.
 _RESIZED_PIXELS = 40_000_000
@@ -38,6 +39,14 @@ class PreparedFrame:
     width: int
     height: int
     enlarged: bool
+    pixel_format: GraphPixelFormat = "rgb24"
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of the frame, in pixels."""
+        if self.pixel_format != "rgb24":
+            return self.height, self.width
+        return self.frame.shape[0], self.frame.shape[1]
 
     @property
     def pixels(self) -> Frame:
@@ -83,6 +92,22 @@ def prepare_frame(
     if enlarged:
         frame = _enlarge(frame, view_size, describe_picture(picture))
     return PreparedFrame(frame, width, height, enlarged)
+
+
+def take_frame(frame: Picture, pixel_format: GraphPixelFormat) -> PreparedFrame:
+    """A frame of another pixel format than RGB, as it is; PictureError unless it is an array of one."""
+    sides = None
+    if isinstance(frame, np.ndarray) and frame.dtype == np.uint8:
+        sides = measure_frame(frame.shape, pixel_format)
+    if sides is None:
+        raise PictureError(
+            describe_picture(frame),
+            f"is no {pixel_format} frame",
+            f"frames are arrays uint8 {show_shape(pixel_format)}",
+        )
+    assert isinstance(frame, np.ndarray)
+    height, width = sides
+    return PreparedFrame(frame, width, height, enlarged=False, pixel_format=pixel_format)
 
 
 def _prepare_on_device(frame: DeviceFrame, preset: Preset, view_size: int) -> PreparedFrame:

@@ -81,6 +81,11 @@ class Stream:
             raise UsageError(
                 f"a share of {share}", "give a part of the time between frames, above 0"
             )
+        if scorer.pixel_format != "rgb24":
+            raise UsageError(
+                f"a stream finds what has changed in RGB, and this scorer takes {scorer.pixel_format}",
+                "score each frame by itself, or give a scorer of RGB",
+            )
         self._scorer = scorer
         self._count = views_per_frame
         self._budget = ViewBudget(budget, share)

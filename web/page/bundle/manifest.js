@@ -7,7 +7,7 @@
  * here, and schema 1 (bundles of the first exports) is not read.
  *
  * @typedef {{path: string, role: string, size: number, sha256: string, precision: string | null, plan:
- *   object | null,
+ *   object | null, pixel_format: string, colour: object | null,
  *   outputs: Record<string, {shape: (number | string)[]}>}} BundleFile
  * @typedef {{name: string, good: string, bad: string, scored: boolean}} PromptPair
  * @typedef {object} Manifest
@@ -31,7 +31,7 @@ const REMEDY = "export the bundle again";
 const DEFAULTS = {
   Weights: { demo: false },
   PromptPair: { scored: true },
-  BundleFile: { precision: null, plan: null, outputs: {} },
+  BundleFile: { precision: null, plan: null, pixel_format: "rgb24", colour: null, outputs: {} },
   ViewGeometry: {
     size: 224,
     stride: 128,
@@ -66,6 +66,10 @@ export function parseManifest(text, schema) {
     if (shape.at(-1) !== features) {
       const where = `manifest.files[${place}].outputs.features`;
       throw new BundleError(`${where} has not the architecture's ${features} features`, REMEDY);
+    }
+    if ((file.pixel_format === "nv12") !== (file.colour !== null)) {
+      const where = `manifest.files[${place}].colour`;
+      throw new BundleError(`${where} is there for nv12 frames, and for no others`, REMEDY);
     }
   });
   return manifest;
