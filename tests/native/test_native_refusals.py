@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import zipfile
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -19,6 +20,14 @@ from libmaclip import BUNDLE, NativeError
 
 from maclip_runtime import BundleError, Scorer, open_bundle
 from maclip_runtime.bundle.bundle import MANIFEST_NAME
+from maclip_runtime.bundle.manifest import (
+    Agreement,
+    BundleFile,
+    PlanOrigin,
+    Verification,
+    VideoColour,
+)
+from maclip_runtime.bundle.staging import add_file
 
 PROMPTS, ENCODER = "prompts.npz", "image_encoder.fp32.onnx"
 
@@ -86,6 +95,20 @@ def entry(manifest, role):
 
 
 def test_a_good_bundle_opens(bundle, open_native):
+    open_native(bundle)
+
+
+def test_every_field_that_python_writes_is_known(bundle, open_native):
+    """Plans and graphs of other pixel formats are not run here, and are no reason to refuse a bundle."""
+    origin = PlanOrigin("tensorrt", "10.3", ("87",), "Orin", "a.onnx", "0", {}, True, 16, 2**34)
+    colour = VideoColour("bt709", "limited")
+    check = Verification("the RGB graph", 0.0, 1e-3, "drawn frames")
+    file = BundleFile(
+        "nv12.plan", "frame_graph", 0, "", "fp16", "exact", True, "nv12", colour, verification=check,
+        agreement=Agreement(0.99, 0.0, 0.01, 33), float32_nodes={"a": "b"}, multiply_adds=1, plan=origin,
+    )  # fmt: skip
+    assert not [f.name for f in fields(BundleFile) if getattr(file, f.name) is None]
+    add_file(open_bundle(bundle), file, b"a plan")
     open_native(bundle)
 
 
@@ -173,6 +196,10 @@ def test_a_good_bundle_opens(bundle, open_native):
         # What the graph takes and gives, against what the manifest says.
         lambda m: m["files"][1].update(inputs={}),
         lambda m: m["files"][1]["inputs"].update(more={"dtype": "float32", "shape": [1]}),
+        lambda m: m["files"][1].update(pixel_format="yuv"),
+        lambda m: m["files"][1].update(pixel_format="nv12"),
+        lambda m: m["files"][1].update(colour={"matrix": "bt709", "range": "full"}),
+        lambda m: m["files"][1].update(colour={"matrix": "bt709"}),
         lambda m: m["files"][1]["inputs"]["pixels"].update(dtype="uint8"),
         lambda m: m["files"][1]["inputs"]["pixels"].update(shape=["n", 4, "h", "w"]),
         lambda m: m["files"][1]["outputs"].update(other=m["files"][1]["outputs"].pop("features")),

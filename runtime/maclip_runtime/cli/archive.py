@@ -89,7 +89,7 @@ def archive(
     exif_orientation: ExifOption = False,
     threads: ThreadsOption = None,
 ) -> None:
-    """Score an archive of pictures into Parquet, a row a picture, in shards, on Ray Data.
+    """Score an archive of pictures into Parquet on Ray Data, resumably.
 
     A picture that cannot be scored is a row with an error. A shard's file appears whole, or not at all;
     whatever dies, --resume goes on with what is left. Exit status: 0 all scored, 1 some failed, 2 wrong

@@ -20,6 +20,7 @@ const std::vector<std::string_view> kRoles = {
     "image_encoder", "text_encoder", "prompts", "frame_graph", "dense_frame_graph", "score_graph"};
 const std::vector<std::string_view> kPrecisions = {"fp32", "fp16", "int8"};
 const std::vector<std::string_view> kViewModes = {"exact", "dense"};
+const std::vector<std::string_view> kPixelFormats = {"rgb24", "bgr24", "rgba", "nv12"};
 
 // Fields whose values the device does not need are checked all the same.
 Field check_string(std::string_view name, bool required = true) {
@@ -176,7 +177,15 @@ void read_plan(const JsonValue& value, Where where) {
         }},
        check_string("device"), check_string("graph"), check_string("graph_sha256"),
        {"profile", true, read_profile},
-       {"version_compatible", false, [](const JsonValue& v, Where w) { read_bool(v, w); }}});
+       {"version_compatible", false, [](const JsonValue& v, Where w) { read_bool(v, w); }},
+       check_optional("multiprocessors", [](const JsonValue& v, Where w) { read_integer(v, w, kCount); }),
+       check_optional("memory", [](const JsonValue& v, Where w) { read_integer(v, w, kCount); })});
+}
+
+void read_colour(const JsonValue& value, Where where) {
+  read_object(value, where,
+              {{"matrix", true, [](const JsonValue& v, Where w) { read_word(v, w, {"bt601", "bt709", "bt2020"}); }},
+               {"range", true, [](const JsonValue& v, Where w) { read_word(v, w, {"limited", "full"}); }}});
 }
 
 BundleFile read_file(const JsonValue& value, Where where) {
@@ -189,6 +198,12 @@ BundleFile read_file(const JsonValue& value, Where where) {
        keep_string("sha256", file.sha256), keep_word("precision", file.precision, kPrecisions),
        keep_word("view_mode", file.view_mode, kViewModes),
        {"chunked", false, [&](const JsonValue& v, Where w) { file.chunked = read_bool(v, w); }},
+       {"pixel_format", false,
+        [&](const JsonValue& v, Where w) { file.pixel_format = read_word(v, w, kPixelFormats); }},
+       check_optional("colour", [&](const JsonValue& v, Where w) {
+         read_colour(v, w);
+         file.has_colour = true;
+       }),
        keep_tensors("inputs", file.inputs), keep_tensors("outputs", file.outputs),
        check_optional("verification", read_verification), check_optional("agreement", read_agreement),
        {"float32_nodes", false,
@@ -247,9 +262,12 @@ bool BundleFile::takes_any_size() const {
     const auto* tensor = find_tensor(inputs, name);
     if (tensor == nullptr) continue;
     takes_pixels = true;
-    for (const char* axis : {"height", "width"})
-      if (std::find(tensor->shape.begin(), tensor->shape.end(), Length(std::string(axis))) == tensor->shape.end())
-        return false;
+    const auto has = [tensor](const char* axis) {
+      return std::find(tensor->shape.begin(), tensor->shape.end(), Length(std::string(axis))) !=
+             tensor->shape.end();
+    };
+    // "rows": of nv12, half as many again as the frame's height
+    if (!(has("height") || has("rows")) || !has("width")) return false;
   }
   return takes_pixels;
 }
@@ -272,13 +290,16 @@ Manifest parse_manifest(std::string_view text) {
   if (std::none_of(manifest.prompts.begin(), manifest.prompts.end(), [](const auto& pair) { return pair.scored; }))
     throw BundleError("manifest.prompts has no pair that is scored", kRemedy);
   for (std::size_t place = 0; place < manifest.files.size(); ++place) {
-    const auto* tensor = find_tensor(manifest.files[place].outputs, "features");
-    if (tensor == nullptr) continue;
-    if (tensor->shape.empty() || tensor->shape.back() != Length(std::int64_t{manifest.features}))
-      throw BundleError("manifest.files[" + std::to_string(place) +
-                            "].outputs.features has not the architecture's " + std::to_string(manifest.features) +
-                            " features",
+    const BundleFile& file = manifest.files[place];
+    const std::string where = "manifest.files[" + std::to_string(place) + "]";
+    const auto* tensor = find_tensor(file.outputs, "features");
+    if (tensor != nullptr &&
+        (tensor->shape.empty() || tensor->shape.back() != Length(std::int64_t{manifest.features})))
+      throw BundleError(where + ".outputs.features has not the architecture's " +
+                            std::to_string(manifest.features) + " features",
                         kRemedy);
+    if ((file.pixel_format == "nv12") != file.has_colour)
+      throw BundleError(where + ".colour is there for nv12 frames, and for no others", kRemedy);
   }
   return manifest;
 }

@@ -43,6 +43,8 @@ struct BundleFile {
   std::optional<std::string> precision;
   std::optional<std::string> view_mode;
   bool chunked = false;
+  std::string pixel_format = "rgb24";  // of the frames that it takes
+  bool has_colour = false;
   Tensors inputs;
   Tensors outputs;
   bool is_plan = false;
