@@ -31,6 +31,7 @@ def test_scorer_takes_these_settings():
     parameters = inspect.signature(maclip_runtime.Scorer).parameters
     assert list(parameters) == [
         "bundle", "engine", "preset", "precision", "views", "threads", "device", "exif_orientation",
+        "pixel_format",
     ]  # fmt: skip
     assert list(inspect.signature(maclip_runtime.Scorer.score_many).parameters) == [
         "self", "pictures", "ahead",

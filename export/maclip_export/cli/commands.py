@@ -90,8 +90,8 @@ def export(
         list[str] | None,
         typer.Option(
             help="Also a graph that takes raw frames, from which plans are built: `any` size, or one "
-            "such as 1080x1920 (height x width). May be repeated. Default: `any` where "
-            "--pixel-format or fp16 is given, else none.",
+            "such as 1080x1920 (height x width). May be repeated. Default: none; any "
+            "with fp16 or --pixel-format.",
             metavar="any|HxW|none",
         ),
     ] = None,

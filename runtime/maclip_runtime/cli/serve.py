@@ -64,7 +64,7 @@ def serve(
         ),
     ] = 10,
 ) -> None:
-    """Serve a bundle over HTTP and gRPC with NVIDIA Triton, on this machine's CPU.
+    """Serve a bundle over HTTP and gRPC with NVIDIA Triton, on the CPU.
 
     Stopped by Ctrl-C or SIGTERM: requests under way are answered, then it ends with status 0. The server's
     own lines go to stderr; --verbose before the command shows them all.
