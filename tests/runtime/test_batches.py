@@ -5,13 +5,17 @@ What every engine must do is in test_engine_contract.
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 from fake_gpu import FakeCudart
+from PIL import Image
 
 from maclip_runtime import EngineError, Scorer
 from maclip_runtime.engines import select
+from maclip_runtime.stream.status import Observation
+from maclip_runtime.stream.watcher import Watcher
 from reference.make_images import picture
 
 GRAPH = "image_encoder.fp32.onnx"
@@ -156,3 +160,39 @@ def test_scoring_many_keeps_as_many_under_way_as_fill_batches(open_fake, plans_b
     scores = [score.score for score in Scorer(plans_bundle).score_many(frames)]
     assert scores == pytest.approx(expected, abs=1e-5)
     assert 8 in list_batches(cudart)
+
+
+def test_frames_of_several_cameras_are_watched_in_shared_batches(
+    open_fake, plans_bundle, monkeypatch, tmp_path
+):
+    sources = []
+    for number, frames in enumerate((draw(5, 300, 500), draw(3, 300, 500), draw(4, 480, 640))):
+        sources.append(str(tmp_path / f"camera {number}"))
+        Path(sources[-1]).mkdir()
+        for index, frame in enumerate(frames):
+            Image.fromarray(frame).save(Path(sources[-1], f"{index}.png"))
+
+    def watch(scorer):
+        found = {source: [] for source in sources}
+        with Watcher(scorer, sources, views_per_frame=2) as watcher:
+            for reader in watcher._watched:  # so that every source has a frame from the start
+                with reader.changed:
+                    assert reader.changed.wait_for(lambda one=reader: one._items, timeout=60)
+            for seen in watcher:
+                assert isinstance(seen, Observation), seen
+                found[seen.source].append((seen.frame, seen.reading.score))
+        return found
+
+    expected = watch(Scorer(plans_bundle))
+    engine, cudart = open_fake(GRAPH, chunk=8, cudart=BusyCudart())
+    monkeypatch.setattr(select, "open_candidate", lambda *arguments, **settings: engine)
+    found = watch(Scorer(plans_bundle))
+    assert [len(each) for each in found.values()] == [5, 3, 4]
+    for source in sources:
+        assert [frame for frame, _ in found[source]] == list(range(len(found[source])))
+        scores = [score for _, score in found[source]]
+        assert scores == pytest.approx([score for _, score in expected[source]], abs=1e-5)
+    batches = list_batches(cudart)
+    assert sum(batches) >= 24
+    assert max(batches) >= 4  # of two cameras, two views each
+    assert len(batches) < 12  # frames

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.speed.camera import Camera, Script
 from maclip_runtime import PictureError, Reading, Scorer, Stream, UsageError
+from maclip_runtime.engines.engine import Pending
 from maclip_runtime.method.pixels import Frame
 from maclip_runtime.vocabulary import ViewsPerFrame
 from reference.make_images import picture
@@ -60,13 +61,13 @@ def test_only_the_views_asked_for_are_encoded(
     scorer: Scorer, frames: list[Frame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[list[int]] = []
-    encode = scorer.engine.encode
+    submit = scorer.engine.submit
 
-    def listen(frame: Frame, views: list[int]) -> np.ndarray:
+    def listen(frame: Frame, views: list[int]) -> Pending:
         asked.append(views)
-        return encode(frame, views)
+        return submit(frame, views)
 
-    monkeypatch.setattr(scorer.engine, "encode", listen)
+    monkeypatch.setattr(scorer.engine, "submit", listen)
     readings = read(scorer, frames[:5], 2)
     assert [len(views) for views in asked] == [2] * 5
     assert [reading.refreshed for reading in readings] == [2] * 5
@@ -162,6 +163,32 @@ def test_streams_that_share_an_engine_do_not_know_of_each_other(
         together = list(pool.map(lambda film: read(scorer, film, 2), films))
     for first, second in zip(alone, together, strict=True):
         assert [r.score for r in first] == [r.score for r in second]
+
+
+def test_frames_of_several_streams_may_be_under_way_at_once(
+    scorer: Scorer, frames: list[Frame]
+) -> None:
+    one, other = frames[:12], frames[12:24]
+    apart = read(scorer, one, 3), read(scorer, other, 3)
+    with Stream(scorer, views_per_frame=3) as first, Stream(scorer, views_per_frame=3) as second:
+        together: tuple[list[Reading], list[Reading]] = ([], [])
+        for number, (left, right) in enumerate(zip(one, other, strict=True)):
+            pending = first.submit(left, number / 30), second.submit(right, number / 30)
+            for readings, each in zip(together, pending, strict=True):
+                readings.append(each.result())
+    for expected, found in zip(apart, together, strict=True):
+        assert [each.score for each in found] == [each.score for each in expected]
+
+
+def test_a_stream_takes_its_next_frame_after_the_last_ones_reading(
+    scorer: Scorer, frames: list[Frame]
+) -> None:
+    with Stream(scorer) as stream:
+        pending = stream.submit(frames[0], 0.0)
+        with pytest.raises(UsageError, match="take its result first"):
+            stream.submit(frames[1], 0.1)
+        assert pending.result().frame == 0
+        assert stream.push(frames[1], 0.1).frame == 1
 
 
 def test_auto_begins_with_one_view_and_takes_more_where_there_is_time(

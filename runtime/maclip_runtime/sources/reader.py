@@ -267,10 +267,13 @@ def read_source(
     return SourceReader(hide_password(source), connect, live=live, changed=changed)
 
 
-def read_in_turns(readers: Sequence[SourceReader]) -> Iterator[tuple[SourceReader, Item]]:
+def read_in_turns(
+    readers: Sequence[SourceReader], *, may_wait: Callable[[], bool] = lambda: True
+) -> Iterator[tuple[SourceReader, Item] | None]:
     """What several readers have, each in its turn, until all have ended or are closed.
 
     The readers share one `changed`. One that always has a frame ready does not come before its turn.
+    may_wait: where nothing is there now, whether to wait for it, or to yield None.
     """
     changed = readers[0].changed
     if any(reader.changed is not changed for reader in readers):
@@ -288,7 +291,12 @@ def read_in_turns(readers: Sequence[SourceReader]) -> Iterator[tuple[SourceReade
                     if item is not None:
                         break
                 else:
+                    if not may_wait():
+                        break
                     changed.wait()
+        if item is None:
+            yield None
+            continue
         turn = (place + 1) % len(readers)
         yield readers[place], item
 

@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maclip_runtime.device_frames import DeviceFrame
+from maclip_runtime.engines.engine import Pending
 from maclip_runtime.errors import PictureError, UsageError
 from maclip_runtime.method.head import Cues
 from maclip_runtime.method.pixels import Floats, Frame
 from maclip_runtime.results.score import QUANTITIES
 from maclip_runtime.scorer import Scorer
+from maclip_runtime.sources.preparation import PreparedFrame
 from maclip_runtime.stream.budget import ViewBudget
-from maclip_runtime.stream.turns import Turns
+from maclip_runtime.stream.turns import Turns, Views
 from maclip_runtime.vocabulary import ViewsPerFrame
 
 
@@ -58,6 +60,28 @@ class Reading:
         return {**own, **self.attributes, **own}
 
 
+@dataclass(frozen=True, eq=False)
+class PendingReading:
+    """The reading of a frame whose views the engine is working on; see `Stream.submit`.
+
+    seconds: that submitting took.
+    """
+
+    stream: Stream
+    turns: Turns
+    pending: Pending
+    number: int
+    time: float
+    prepared: PreparedFrame
+    chosen: Views
+    scene: bool
+    seconds: float
+
+    def result(self) -> Reading:
+        """The reading; waits for it. Raises what the engine could not do, as `push` does."""
+        return self.stream._conclude(self)
+
+
 class Stream:
     """Scores the frames of one source, in their order. Several streams may share a scorer.
 
@@ -92,6 +116,7 @@ class Stream:
         self._frame = 0
         self._size: tuple[int, ...] = ()
         self._turns: Turns | None = None
+        self._pending: PendingReading | None = None
         self._closed = False
 
     @property
@@ -105,8 +130,18 @@ class Stream:
         Raises PictureError for an array that is no frame, FrameError for one that the engine cannot take;
         the stream goes on with the next.
         """
+        return self.submit(frame, time).result()
+
+    def submit(self, frame: Frame, time: float) -> PendingReading:
+        """Take the next frame, and return what will have its reading; as `push` in two steps.
+
+        Between them other streams may submit theirs, so that an engine has the views of several frames at
+        once. A stream takes its next frame after the result of this one.
+        """
         if self._closed:
             raise UsageError("the stream is closed", "open another one")
+        if self._pending is not None:
+            raise UsageError("the frame before has no reading yet", "take its result first")
         start = clock.perf_counter()
         number, self._frame = self._frame, self._frame + 1
         prepared = self._scorer.prepare(frame)
@@ -119,16 +154,37 @@ class Stream:
         count = self.views_per_frame
         limit = turns.views if count == "all" else min(int(count), turns.views)
         chosen, scene = turns.choose(prepared.frame, limit)
-        features = self._scorer.engine.encode(prepared.frame, chosen.tolist())
+        pending = self._scorer.engine.submit(prepared.frame, chosen.tolist())
+        self._pending = PendingReading(
+            self,
+            turns,
+            pending,
+            number,
+            time,
+            prepared,
+            chosen,
+            scene,
+            clock.perf_counter() - start,
+        )
+        return self._pending
+
+    def _conclude(self, pushed: PendingReading) -> Reading:
+        """The reading of the frame under way, from its features."""
+        start = clock.perf_counter()
+        self._pending = None
+        features = pushed.pending.result()
+        turns, chosen, prepared = pushed.turns, pushed.chosen, pushed.prepared
         encoded = self._scorer.score_views(features)
         cues = _split_columns(turns.settle(chosen, _join_columns(encoded)), encoded)
         if self._count == "auto":
-            self._budget.record(time, clock.perf_counter() - start, turns.views)
+            # What lies between the two steps is other streams'.
+            cost = pushed.seconds + clock.perf_counter() - start
+            self._budget.record(pushed.time, cost, turns.views)
         means = cues.mean()
         names = (pair.name for pair in self._scorer.bundle.manifest.prompts)
         return Reading(
-            frame=number,
-            time=time,
+            frame=pushed.number,
+            time=pushed.time,
             score=means.score,
             similarity=means.similarity,
             magnitude=means.magnitude,
@@ -138,7 +194,7 @@ class Stream:
             refreshed=len(chosen),
             fresh=turns.fresh,
             detail=turns.detail,
-            scene=scene,
+            scene=pushed.scene,
             width=prepared.width,
             height=prepared.height,
             enlarged=prepared.enlarged,

@@ -1,13 +1,15 @@
 """Watching sources: several of them, one engine, and what is seen of each.
 
 A thread a source decodes (`SourceReader`); here, in the caller's thread, the frames of all are scored, a
-frame of each source in its turn.
+frame of each source in its turn. A GPU is given a frame of every source that has one before the first
+result is waited for, so that their views can share a batch.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -28,7 +30,7 @@ from maclip_runtime.sources.source import (
 )
 from maclip_runtime.stream.events import AlertRules, Event, Events
 from maclip_runtime.stream.status import Observation, SourceStatus
-from maclip_runtime.stream.stream import Reading, Stream
+from maclip_runtime.stream.stream import PendingReading, Reading, Stream
 from maclip_runtime.vocabulary import ViewsPerFrame
 
 FILE_VIEWS = 8  # views a frame where nothing waits: the same scores at every run
@@ -74,6 +76,8 @@ class Watcher:
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise UsageError(f"{twice}: given twice", "each source is watched once")
+        # A CPU would only have frames wait that newer ones replace.
+        self._together = 0 if scorer.engine.device is None else len(sources) - 1
         changed = threading.Condition()
         samplings = [Sampling(every, rate) for _ in sources]
         share = 1 / len(sources)
@@ -98,8 +102,22 @@ class Watcher:
         return any(reader.live for reader in self._watched)
 
     def __iter__(self) -> Iterator[Seen]:
-        for reader, item in read_in_turns(list(self._watched)):
-            yield from self._watched[reader].take(item)
+        under_way: deque[_Watched] = deque()  # with a frame of each that the engine has
+        for there in read_in_turns(list(self._watched), may_wait=lambda: not under_way):
+            if there is None:
+                yield from under_way.popleft().finish()
+                continue
+            reader, item = there
+            watched = self._watched[reader]
+            while watched in under_way:  # in whose turns the next frame follows on its last
+                yield from under_way.popleft().finish()
+            yield from watched.take(item)
+            if watched.has_frame:
+                under_way.append(watched)
+            while len(under_way) > self._together:
+                yield from under_way.popleft().finish()
+        while under_way:
+            yield from under_way.popleft().finish()
 
     def stop(self) -> None:
         """End the iteration soon; may be called from a signal handler or another thread."""
@@ -141,6 +159,12 @@ class _Watched:
         self._at: tuple[int, float] | None = None  # frame and time
         self._back: list[Event] = []  # waits for the frame that it came with
         self._said: set[str] = set()
+        self._begun: tuple[SourceFrame, PendingReading] | None = None
+
+    @property
+    def has_frame(self) -> bool:
+        """Whether a frame is under way, which `finish` ends."""
+        return self._begun is not None
 
     def _open_stream(self) -> Stream:
         views = self._views or ("auto" if self._reader.live else FILE_VIEWS)
@@ -150,7 +174,7 @@ class _Watched:
         """What is to be said about the next thing that the source gave."""
         match item:
             case SourceFrame():
-                yield from self._score(item)
+                yield from self._begin(item)
             case Notice():
                 yield Remark(self._reader.name, item.message)
             case Lost():
@@ -164,12 +188,22 @@ class _Watched:
                 if item.error is not None:
                     yield item.error
 
-    def _score(self, frame: SourceFrame) -> Iterator[Observation | Remark]:
+    def _begin(self, frame: SourceFrame) -> Iterator[Remark]:
+        """Give a frame to the engine."""
         if self._at is None:  # whether the source is live is known only now
             self.stream = self._open_stream()
         self._at = (frame.index, frame.time)
         try:
-            reading = self.stream.push(frame.pixels, frame.time)
+            self._begun = frame, self.stream.submit(frame.pixels, frame.time)
+        except (PictureError, FrameError) as error:
+            yield from self._refuse(error)
+
+    def finish(self) -> Iterator[Observation | Remark]:
+        """What is to be said about the frame under way."""
+        assert self._begun is not None
+        (frame, pending), self._begun = self._begun, None
+        try:
+            reading = pending.result()
         except (PictureError, FrameError) as error:
             yield from self._refuse(error)
             return
