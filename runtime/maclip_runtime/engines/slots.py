@@ -89,10 +89,10 @@ def copy_frame(frame: Frame, host: Frame) -> None:
     NumPy copies rows of contiguous pixels whole, but a BGR view three bytes at a time; a channel at a time
     is several times as fast.
     """
-    if frame.strides[1:] == (3, 1):
+    if frame.ndim == 2 or frame.strides[1:] == (frame.shape[2], 1):  # nv12 has rows of bytes
         np.copyto(host, frame)
         return
-    for channel in range(3):
+    for channel in range(frame.shape[2]):
         host[..., channel] = frame[..., channel]
 
 
