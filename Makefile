@@ -66,7 +66,6 @@ $(BUNDLES)/.made: $(DEV)/.installed tests/make_bundles.py tests/reference/make_c
 	touch $@
 
 test: $(DEV)/.installed $(OLDEST)/.installed $(BUNDLES)/.made
-	tests/system_packages.sh
 	$(MAKE) --no-print-directory test-native
 	$(OLDEST)/bin/python -c "import importlib.util as u; assert not u.find_spec('torch')"
 	MACLIP_TEST_BUNDLES=$(CURDIR)/$(BUNDLES) $(OLDEST)/bin/python -m pytest tests/runtime -m "not dev"

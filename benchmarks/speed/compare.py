@@ -89,7 +89,7 @@ def main(
         bool,
         typer.Option(
             "--compile/--no-compile",
-            help="With torch.compile, which needs a C++ compiler and minutes.",
+            help="With torch.compile, which needs a C++ compiler, and time.",
         ),
     ] = True,
     megapixels: Annotated[

@@ -56,6 +56,15 @@ LAYOUTS = {
 }
 
 
+@pytest.mark.parametrize("shape", [(54, 36), (36, 54, 4)], ids=["nv12", "rgba"])
+def test_frames_of_other_formats_are_uploaded_as_they_are(shape):
+    frame = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    for given in (frame, frame[::-1], frame[:, ::-1]):
+        host = np.empty(shape, np.uint8)
+        copy_frame(given, host)
+        np.testing.assert_array_equal(host, given)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_pixels_are_uploaded_as_they_are_whatever_their_layout_in_memory(layout):
     frame = LAYOUTS[layout](np.random.default_rng(0).integers(0, 256, (37, 53, 3), np.uint8))
